@@ -1,0 +1,79 @@
+// Reads declared environment variables: types, defaults, every problem at once. Holds no variable of its own and never
+// touches process.env: each app's config.ts passes it in. The README's table is made from the same declarations.
+import type { z } from 'zod';
+
+export interface Variable<T> {
+  readonly schema: z.ZodType<T, string>;
+  /** What the variable is for, one line of the README table. */
+  readonly about: string;
+  /** What values may look like, as shown in errors and in the README. */
+  readonly allowed: string;
+  /** The text used when the variable is unset or empty; `undefined` means it has no default and may be absent. */
+  readonly default: string | undefined;
+  /** The value never appears in an error or a log. */
+  readonly secret: boolean;
+  /** Unset is a problem. */
+  readonly required: boolean;
+}
+
+export type Variables = Readonly<Record<string, Variable<unknown>>>;
+type Value<V> = V extends Variable<infer T> ? T : never;
+export type Values<V extends Variables> = { readonly [K in keyof V]: Value<V[K]> };
+
+interface Facts {
+  readonly about: string;
+  readonly allowed: string;
+  readonly secret?: boolean;
+}
+
+/** A variable with a default. */
+export function variable<T>(schema: z.ZodType<T, string>, defaultText: string, facts: Facts): Variable<T> {
+  return { schema, default: defaultText, secret: false, required: false, ...facts };
+}
+
+/** A variable that may be absent: null then. */
+export function optionalVariable<T>(schema: z.ZodType<T, string>, facts: Facts): Variable<T | null> {
+  return { schema, default: undefined, secret: false, required: false, ...facts };
+}
+
+/** A variable that must be set. */
+export function requiredVariable<T>(schema: z.ZodType<T, string>, facts: Facts): Variable<T> {
+  return { schema, default: undefined, secret: false, required: true, ...facts };
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(
+      `The environment has ${problems.length === 1 ? 'a wrong value' : `${problems.length} wrong values`}:\n${problems.map((problem) => `  ${problem}`).join('\n')}`,
+    );
+    this.problems = problems;
+  }
+}
+
+/** The values of all declared variables, or a ConfigError that names every wrong one. An empty string counts as unset. */
+export function readVariables<V extends Variables>(
+  variables: V,
+  env: Readonly<Record<string, string | undefined>>,
+): Values<V> {
+  const problems: string[] = [];
+  const entries = Object.entries(variables).map(([name, declared]) => {
+    const text = env[name] === '' ? undefined : env[name];
+    const used = text ?? declared.default;
+    if (used === undefined) {
+      if (declared.required) problems.push(`${name} must be set: ${declared.allowed}`);
+      return [name, null];
+    }
+    const parsed = declared.schema.safeParse(used);
+    if (parsed.success) return [name, parsed.data];
+    const reason = parsed.error.issues.map((issue) => issue.message).join('; ');
+    problems.push(
+      `${name} may be ${declared.allowed}; it was ${declared.secret ? '(not shown)' : JSON.stringify(used)} (${reason})`,
+    );
+    return [name, null];
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(Object.fromEntries(entries)) as Values<V>;
+}

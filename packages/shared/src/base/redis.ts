@@ -1,0 +1,92 @@
+// Opens ioredis clients the way Darkroom needs them, runs Lua steps, and says what of the server's settings would lose
+// data. Key names live in base/keys.ts.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { Redis } from 'ioredis';
+import { ServiceError } from './errors.ts';
+
+/** `fast`: a command fails at once while Redis is away (API). `patient`: it waits for Redis to come back (worker, pub/sub). */
+export type RedisManner = 'fast' | 'patient';
+
+const MAX_RECONNECT_DELAY_MS = 2_000; // BullMQ's own default reaches 20 s (bullmq.md 0.10)
+const OPEN_TIMEOUT_MS = 30_000;
+
+/** A connected client. Throws ServiceError `unavailable` when Redis can't be reached within 30 s. */
+export async function openRedis(url: string, manner: RedisManner, onError: (error: Error) => void): Promise<Redis> {
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: manner === 'fast' ? 1 : null,
+    enableOfflineQueue: manner === 'patient',
+    retryStrategy: (times) => Math.min(100 * times, MAX_RECONNECT_DELAY_MS),
+  });
+  redis.on('error', onError);
+  if (!(await isReadyWithin(redis, OPEN_TIMEOUT_MS))) {
+    redis.disconnect();
+    throw new ServiceError(
+      'unavailable',
+      `Redis at ${withoutPassword(url)} could not be reached within ${OPEN_TIMEOUT_MS / 1_000} s.`,
+    );
+  }
+  return redis;
+}
+
+function isReadyWithin(redis: Redis, timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), timeoutMs);
+    redis.once('ready', () => {
+      clearTimeout(timer);
+      resolve(true);
+    });
+  });
+}
+
+/** The URL as it may be printed. */
+export function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, '//***@');
+}
+
+/** A Lua step: one file, preceded by the files it builds on. */
+export interface Script {
+  readonly lua: string;
+  readonly sha: string;
+}
+
+/** Reads Lua files relative to `base` (an `import.meta.url`); the last is the step, those before it are its library. */
+export function loadScript(base: string, ...files: readonly string[]): Script {
+  const lua = files.map((file) => readFileSync(new URL(file, base), 'utf8')).join('\n');
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') };
+}
+
+/** Runs a step atomically; loads it when the server doesn't know it yet. */
+export async function runScript(
+  redis: Redis,
+  script: Script,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(script.sha, keys.length, ...keys, ...args);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return redis.eval(script.lua, keys.length, ...keys, ...args);
+  }
+}
+
+/** Settings of this server under which a killed or full Redis loses jobs; empty when all is well or can't be asked. */
+export async function findDurabilityProblems(redis: Redis): Promise<string[]> {
+  const problems: string[] = [];
+  const append = await readSetting(redis, 'appendonly');
+  if (append === 'no') problems.push('appendonly is off: a killed Redis loses jobs; set appendonly yes');
+  const policy = await readSetting(redis, 'maxmemory-policy');
+  if (policy !== null && policy !== 'noeviction')
+    problems.push(`maxmemory-policy is ${policy}: a full Redis drops jobs; set noeviction`);
+  return problems;
+}
+
+async function readSetting(redis: Redis, name: string): Promise<string | null> {
+  try {
+    const reply = await redis.config('GET', name);
+    return reply[1] ?? null;
+  } catch {
+    return null; // managed servers refuse CONFIG; nothing can be said then
+  }
+}

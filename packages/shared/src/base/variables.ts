@@ -1,0 +1,99 @@
+// The variables api and worker both read, declared once. Each app's config.ts adds its own.
+import { z } from 'zod';
+import { optionalVariable, variable } from './config.ts';
+import { parseDurationMs } from './units.ts';
+
+/** A whole number of `min`..`max`, written in digits. */
+export function wholeNumber(min: number, max: number): z.ZodType<number, string> {
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, 'not a whole number')
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `not within ${min}..${max}`);
+}
+
+export const durationMs: z.ZodType<number, string> = z.string().transform((text, context) => {
+  const ms = parseDurationMs(text);
+  if (ms !== null) return ms;
+  context.addIssue({ code: 'custom', message: 'not a duration' });
+  return z.NEVER;
+});
+
+export const boolean: z.ZodType<boolean, string> = z.enum(['true', 'false']).transform((text) => text === 'true');
+
+const limitFields = z.strictObject({
+  images_per_minute: z.number().positive().optional(),
+  requests_per_minute: z.number().positive().optional(),
+  tokens_per_minute: z.number().positive().optional(),
+  concurrency: z.number().int().positive().optional(),
+  burst_seconds: z.number().nonnegative().default(5),
+});
+
+/** What the operator told of one model's or family's limits. */
+export type ToldLimit = z.infer<typeof limitFields>;
+export type ToldLimits = Readonly<Record<string, ToldLimit>>;
+
+const limits: z.ZodType<ToldLimits, string> = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      context.addIssue({
+        code: 'custom',
+        message: `not JSON: ${error instanceof Error ? error.message : String(error)}`,
+      });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.record(z.string(), limitFields));
+
+export const sharedVariables = {
+  HOST: variable(z.string().min(1), '127.0.0.1', { about: 'Address to listen on.', allowed: 'a host name or address' }),
+  REDIS_URL: variable(z.string().regex(/^rediss?:\/\//, 'not a redis URL'), 'redis://127.0.0.1:6379', {
+    about: 'Redis 6.2 or newer, with `appendonly yes` and `maxmemory-policy noeviction`.',
+    allowed: 'redis://… or rediss://…',
+    secret: true,
+  }),
+  REDIS_PREFIX: variable(z.string().regex(/^[a-z0-9-]{1,40}$/, 'not a prefix'), 'darkroom', {
+    about: 'Prefix (and cluster hash tag) of every Redis key; two installations may share a server under two prefixes.',
+    allowed: 'lower-case letters, digits and `-`',
+  }),
+  STORAGE_URL: variable(
+    z.string().regex(/^(file:.+|s3:\/\/[^/]+.*)$/, 'neither file: nor s3://'),
+    'file:./data/images',
+    {
+      about: 'Where images are kept: a folder, or an S3 bucket reached with the `AWS_*` variables.',
+      allowed: '`file:` + a path, or `s3://bucket/prefix`',
+    },
+  ),
+  S3_FORCE_PATH_STYLE: variable(boolean, 'false', {
+    about: 'Address buckets by path (most S3 servers other than AWS).',
+    allowed: '`true` or `false`',
+  }),
+  AWS_ENDPOINT_URL_S3: optionalVariable(z.string().regex(/^https?:\/\//, 'not an http(s) URL'), {
+    about: 'S3 server to use instead of AWS.',
+    allowed: 'http://… or https://…',
+  }),
+  AWS_REGION: optionalVariable(z.string().min(1), {
+    about: 'Region of the bucket; `us-east-1` when an endpoint is set.',
+    allowed: 'a region',
+  }),
+  LIMITS: variable(limits, '{}', {
+    about:
+      'Limits of the OpenAI account by model id or family: `{"gpt-image-2.6-flare": {"images_per_minute": 250, "requests_per_minute", "tokens_per_minute", "concurrency", "burst_seconds"}}`.',
+    allowed: 'JSON',
+  }),
+  ALLOW_PRIVATE_URLS: variable(z.string().min(1), 'false', {
+    about: 'Private addresses that result and caller URLs may lead to.',
+    allowed: '`false`, `true`, or a list of CIDRs and hosts separated by commas',
+  }),
+  JOB_RETENTION: variable(durationMs, '30d', {
+    about: 'How long an ended job is kept.',
+    allowed: 'a duration: `90s`, `12h`, `30d`, `forever`',
+  }),
+  LOG_LEVEL: variable(z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']), 'info', {
+    about: 'Least severe level that is logged.',
+    allowed: 'fatal, error, warn, info, debug, trace or silent',
+  }),
+};
