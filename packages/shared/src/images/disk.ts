@@ -1,0 +1,217 @@
+// The store on a local disk. Below its root: objects under their keys, `.meta/{key}~.json` with each object's content type
+// and metadata, `.tmp/` with files being written. Segments of keys never start with a dot, so the hidden trees are no
+// keys. The object goes first and its sidecar second: killed in between, the object is there and whole, and its type is
+// sniffed from its bytes. One root may be shared by any number of processes.
+import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { z } from 'zod';
+import { ServiceError } from '../base/errors.ts';
+import { errnoOf, ignoreMissing, removeFile, sweepFolder, syncFolder, writeDurably } from './files.ts';
+import { CONTENT_TYPES, SNIFF_BYTES, sniffFormat } from './formats.ts';
+import { assertKey, assertPrefix, isKey } from './keys.ts';
+import { assertContentType, toMetadata } from './metadata.ts';
+import { type ByteRange, type ImageStore, type ObjectInfo, type PutOptions, StorageError } from './store.ts';
+
+/** No write takes an hour, so what is older was left by a process that died. */
+const STALE_TEMPORARY_MS = 3_600_000;
+
+const sidecarSchema = z.object({ contentType: z.string(), metadata: z.record(z.string(), z.string()) });
+type Sidecar = z.infer<typeof sidecarSchema>;
+
+/** Turns a file system's error into StorageError; everything else (a bug, an abort, our own error) stays what it is. */
+async function storing<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    throw new StorageError(`The image storage cannot ${what} (${errnoOf(error)}).`, error);
+  }
+}
+
+async function readSidecar(path: string): Promise<Sidecar | null> {
+  const text = await readFile(path, 'utf8').catch(ignoreMissing);
+  try {
+    return text === undefined ? null : sidecarSchema.parse(JSON.parse(text));
+  } catch {
+    return null; // torn or foreign: as good as missing, the type comes from the bytes
+  }
+}
+
+async function sniffContentType(handle: FileHandle): Promise<string> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(SNIFF_BYTES), 0, SNIFF_BYTES, 0);
+  const format = sniffFormat(buffer.subarray(0, bytesRead));
+  return format === null ? 'application/octet-stream' : CONTENT_TYPES[format];
+}
+
+/** Keys below `folder` that start with `prefix`, in the order of whole keys: `a-b` < `a/b` < `a0`. */
+async function* walk(root: string, folder: string, prefix: string): AsyncIterable<string> {
+  const entries = (await readdir(join(root, folder), { withFileTypes: true }).catch(ignoreMissing)) ?? [];
+  const names = entries.filter((entry) => entry.isFile() || entry.isDirectory());
+  const paths = names.map((entry) => `${folder}${entry.name}${entry.isDirectory() ? '/' : ''}`).sort();
+  for (const path of paths) {
+    if (path.endsWith('/')) {
+      const mayHold = path.startsWith(prefix) || prefix.startsWith(path);
+      if (mayHold && isKey(path.slice(0, -1))) yield* walk(root, path, prefix);
+    } else if (path.startsWith(prefix) && isKey(path)) {
+      yield path;
+    }
+  }
+}
+
+class DiskStore implements ImageStore {
+  readonly kind = 'disk';
+  readonly #root: string;
+  readonly #temporary: string;
+
+  constructor(root: string) {
+    this.#root = root;
+    this.#temporary = join(root, '.tmp');
+  }
+
+  #object(key: string): string {
+    assertKey(key);
+    return join(this.#root, key);
+  }
+
+  #sidecar(key: string): string {
+    return join(this.#root, '.meta', `${key}~.json`);
+  }
+
+  /** Throws when the root is gone or no folder (hence the slash): what is in it is unknown then, not absent. */
+  async #assertRoot(): Promise<void> {
+    await stat(`${this.#root}/`);
+  }
+
+  async #open(key: string): Promise<{ handle: FileHandle; info: ObjectInfo } | null> {
+    const handle = await open(this.#object(key), 'r').catch(ignoreMissing);
+    if (handle === undefined) {
+      await this.#assertRoot();
+      return null;
+    }
+    try {
+      const found = await handle.stat({ bigint: true });
+      if (found.isFile()) {
+        const sidecar = await readSidecar(this.#sidecar(key));
+        const info: ObjectInfo = {
+          key,
+          bytes: Number(found.size),
+          contentType: sidecar?.contentType ?? (await sniffContentType(handle)),
+          metadata: sidecar?.metadata ?? {},
+          etag: `"${found.size.toString(36)}-${found.mtimeNs.toString(36)}"`,
+          lastModified: Number(found.mtimeMs),
+        };
+        return { handle, info };
+      }
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    await handle.close();
+    return null;
+  }
+
+  async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
+    const path = this.#object(key);
+    assertContentType(options.contentType);
+    const sidecar: Sidecar = { contentType: options.contentType, metadata: toMetadata(options.metadata) };
+    await storing('be written', async () => {
+      await writeDurably(path, bytes, this.#root, this.#temporary, options.signal);
+      await writeDurably(this.#sidecar(key), Buffer.from(JSON.stringify(sidecar)), this.#root, this.#temporary);
+    });
+  }
+
+  async get(
+    key: string,
+    range?: ByteRange,
+    signal?: AbortSignal,
+  ): Promise<{ info: ObjectInfo; body: Readable } | null> {
+    signal?.throwIfAborted();
+    return await storing('be read', async () => {
+      const found = await this.#open(key);
+      if (found === null) return null;
+      const { handle, info } = found;
+      if (range !== undefined && range.start >= info.bytes) {
+        await handle.close();
+        throw new ServiceError('range_not_satisfiable', `The image has ${info.bytes} bytes.`);
+      }
+      const body = handle.createReadStream(range === undefined ? {} : { start: range.start, end: range.end });
+      return { info, body: signal === undefined ? body : addAbortSignal(signal, body) };
+    });
+  }
+
+  async read(key: string, signal?: AbortSignal): Promise<Uint8Array | null> {
+    signal?.throwIfAborted();
+    const bytes = await storing('be read', async () => {
+      const found = await this.#open(key);
+      if (found === null) return null;
+      try {
+        return await found.handle.readFile();
+      } finally {
+        await found.handle.close();
+      }
+    });
+    signal?.throwIfAborted();
+    return bytes;
+  }
+
+  async head(key: string): Promise<ObjectInfo | null> {
+    return await storing('be read', async () => {
+      const found = await this.#open(key);
+      await found?.handle.close();
+      return found?.info ?? null;
+    });
+  }
+
+  /** The sidecar goes first: killed in between, the object is still there to be deleted again. */
+  async delete(key: string): Promise<boolean> {
+    const path = this.#object(key);
+    return await storing('be changed', async () => {
+      await removeFile(this.#sidecar(key), this.#root);
+      const existed = await removeFile(path, this.#root);
+      if (!existed) await this.#assertRoot();
+      return existed;
+    });
+  }
+
+  async *list(prefix: string): AsyncIterable<string> {
+    assertPrefix(prefix);
+    try {
+      await this.#assertRoot();
+      yield* walk(this.#root, '', prefix);
+    } catch (error) {
+      throw errnoOf(error) === undefined
+        ? error
+        : new StorageError(`The image storage cannot be listed (${errnoOf(error)}).`, error);
+    }
+  }
+
+  async presign(key: string): Promise<null> {
+    assertKey(key);
+    return null;
+  }
+
+  async probe(): Promise<void> {
+    const path = join(this.#temporary, 'probe');
+    await storing('be written', () => writeDurably(path, Buffer.alloc(4_096), this.#root, this.#temporary));
+    await unlink(path).catch(() => undefined); // another process's probe removed it, or the sweep will
+  }
+
+  async close(): Promise<void> {}
+}
+
+/**
+ * Opens the store in `root` (relative paths: from the working directory), which is made if missing, and removes what a
+ * killed process left half written. Throws StorageError when the folder cannot be made or written.
+ */
+export async function openDiskStore(root: string): Promise<ImageStore> {
+  const path = resolve(root);
+  const store = new DiskStore(path);
+  await storing('be made', async () => {
+    await mkdir(path, { recursive: true });
+    await syncFolder(dirname(path));
+    await sweepFolder(join(path, '.tmp'), Date.now() - STALE_TEMPORARY_MS);
+  });
+  await store.probe();
+  return store;
+}

@@ -1,0 +1,131 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { StorageError } from './store.ts';
+import { startTestS3, TEST_CREDENTIALS, type TestS3 } from './test-s3.ts';
+
+let s3: TestS3;
+const BYTES = Buffer.alloc(3_000_000, 'darkroom');
+const PNG = { contentType: 'image/png' };
+
+beforeAll(async () => {
+  s3 = await startTestS3();
+});
+
+afterEach(() => s3.clearFaults());
+afterAll(() => s3.close());
+
+describe('passing trouble', () => {
+  test.each([
+    ['503 SlowDown', { kind: 'status', params: { status: 503 } }],
+    ['500', { kind: 'status', params: { status: 500 } }],
+    ['a reset', { kind: 'reset' }],
+    ['a reset after the object was stored', { kind: 'reset_after_store' }],
+  ])('a put outlives %s, three times', async (_name, fault) => {
+    await s3.fault({ ...fault, operation: 'Put', count: 3 });
+    await s3.store.put('faults/put', BYTES, PNG);
+    expect(Buffer.compare((await s3.store.read('faults/put')) ?? Buffer.alloc(0), BYTES)).toBe(0);
+  });
+
+  test('a read outlives 500, three times', async () => {
+    await s3.store.put('faults/read', BYTES, PNG);
+    await s3.fault({ kind: 'status', params: { status: 500 }, operation: 'Get', count: 3 });
+    expect(await s3.store.read('faults/read')).toHaveLength(BYTES.length);
+  });
+
+  test('a hanging try is given up and made again', async () => {
+    await s3.fault({ kind: 'hang', operation: 'Put', count: 1 });
+    await s3.open({ requestTimeoutMs: 100 }).put('faults/hang', BYTES, PNG);
+    expect(await s3.store.head('faults/hang')).toMatchObject({ bytes: BYTES.length });
+  });
+});
+
+describe('storage that is away', () => {
+  test.each([
+    ['answers 500', { kind: 'status', params: { status: 500 } }],
+    ['answers 403', { kind: 'status', params: { status: 403 } }],
+    ['resets', { kind: 'reset' }],
+  ])('because it %s is a StorageError in every operation', async (_name, fault) => {
+    await s3.fault({ ...fault, count: 1_000 });
+    const link = { start: 0, end: 1 };
+    for (const operation of [
+      () => s3.store.put('a', BYTES, PNG),
+      () => s3.store.get('a', link),
+      () => s3.store.read('a'),
+      () => s3.store.head('a'),
+      () => s3.store.delete('a'),
+      () => Array.fromAsync(s3.store.list('')),
+      () => s3.store.probe(),
+    ]) {
+      await expect(operation()).rejects.toThrow(StorageError);
+    }
+  });
+
+  test('because it never answers, within the time of one operation', async () => {
+    await s3.fault({ kind: 'hang', count: 1_000 });
+    const store = s3.open({ operationTimeoutMs: 200 });
+    await expect(store.put('a', BYTES, PNG)).rejects.toThrow('not done within 200 ms');
+    await expect(store.read('a')).rejects.toThrow(StorageError);
+  });
+
+  test('because nobody listens', async () => {
+    const store = s3.open({ endpoint: 'http://127.0.0.1:1' });
+    await expect(store.probe()).rejects.toThrow(StorageError);
+    await expect(store.read('a')).rejects.toThrow(StorageError);
+  });
+
+  test('because the secret is wrong', async () => {
+    const store = s3.open({ credentials: { ...TEST_CREDENTIALS, secretAccessKey: 'wrong' } });
+    await expect(store.probe()).rejects.toMatchObject({ code: 'unavailable', status: 503 });
+  });
+
+  test('because the bucket does not exist: never "no such image"', async () => {
+    const store = s3.open({ bucket: 'no-such-bucket' });
+    await expect(store.read('a')).rejects.toThrow(StorageError);
+    await expect(store.get('a')).rejects.toThrow(StorageError);
+    await expect(store.head('a')).rejects.toThrow(StorageError);
+    await expect(store.delete('a')).rejects.toThrow(StorageError);
+    await expect(Array.fromAsync(store.list(''))).rejects.toThrow(StorageError);
+    await expect(store.put('a', BYTES, PNG)).rejects.toThrow(StorageError);
+  });
+
+  test('the probe writes: a bucket that can only be read is away', async () => {
+    await s3.fault({ kind: 'status', params: { status: 403 }, operation: 'Put', count: 100 });
+    await expect(s3.store.probe()).rejects.toThrow(StorageError);
+    await s3.clearFaults();
+    await s3.store.probe();
+  });
+});
+
+describe('aborting', () => {
+  test('stops a put under way with the caller’s reason', async () => {
+    await s3.fault({ kind: 'hang', operation: 'Put', count: 10 });
+    const control = new AbortController();
+    const put = s3.store.put('faults/abort', BYTES, { ...PNG, signal: control.signal });
+    const reason = new Error('stopped by the caller');
+    control.abort(reason);
+    await expect(put).rejects.toBe(reason);
+  });
+});
+
+test('a list longer than a page is whole and in order', async () => {
+  const keys = Array.from({ length: 1_050 }, (_, at) => `pages/${String(at).padStart(4, '0')}`);
+  const queue = [...keys];
+  const work = async (): Promise<void> => {
+    for (let key = queue.pop(); key !== undefined; key = queue.pop()) await s3.store.put(key, Buffer.from('x'), PNG);
+  };
+  await Promise.all(Array.from({ length: 16 }, work));
+  expect(await Array.fromAsync(s3.store.list('pages/'))).toEqual(keys);
+});
+
+test('what someone else put under names that are no keys is not listed', async () => {
+  const { S3Client, PutObjectCommand } = await import('@aws-sdk/client-s3');
+  const client = new S3Client({
+    endpoint: s3.server.url,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    credentials: TEST_CREDENTIALS,
+  });
+  await client.send(new PutObjectCommand({ Bucket: 'darkroom', Key: 'odd/with space', Body: 'x' }));
+  await client.send(new PutObjectCommand({ Bucket: 'darkroom', Key: 'odd/plain', Body: 'x' }));
+  client.destroy();
+  expect(await Array.fromAsync(s3.store.list('odd/'))).toEqual(['odd/plain']);
+});

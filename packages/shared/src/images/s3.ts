@@ -1,0 +1,242 @@
+// The store in an S3 bucket: AWS or anything that speaks its language. Bodies are sent from memory with their length, so
+// that the SDK can send them again.
+import { addAbortSignal, type Readable } from 'node:stream';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadBucketCommand,
+  HeadObjectCommand,
+  type HeadObjectCommandOutput,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { ServiceError } from '../base/errors.ts';
+import { assertKey, assertPrefix, isKey } from './keys.ts';
+import { assertContentType, decodeValue, encodeValue, toMetadata } from './metadata.ts';
+import { buildS3Client, type S3ClientOptions } from './s3-client.ts';
+import {
+  type ByteRange,
+  type ImageStore,
+  type ObjectInfo,
+  type PresignOptions,
+  type PutOptions,
+  StorageError,
+} from './store.ts';
+
+export interface S3StoreOptions extends S3ClientOptions {
+  readonly bucket: string;
+  /** Put before every key; '' or ends with `/`. */
+  readonly prefix: string;
+  /** One operation with all its tries, ms; then the storage counts as away. Default 90,000. */
+  readonly operationTimeoutMs?: number;
+}
+
+const OPERATION_TIMEOUT_MS = 90_000;
+const PROBE_TIMEOUT_MS = 5_000;
+/** Starts with a dot, so it is no key of ours and never listed. */
+const PROBE_NAME = '.probe';
+
+/** The whole object's size: a reply to a range tells it behind the slash of `bytes 0-9/1000`. */
+function sizeOf(found: GetObjectCommandOutput | HeadObjectCommandOutput): number {
+  const total = /\/(\d+)$/.exec(found.ContentRange ?? '')?.[1];
+  return total === undefined ? (found.ContentLength ?? 0) : Number(total);
+}
+
+function toInfo(key: string, found: GetObjectCommandOutput | HeadObjectCommandOutput): ObjectInfo {
+  const bytes = sizeOf(found);
+  const lastModified = found.LastModified?.getTime() ?? 0;
+  const metadata = Object.entries(found.Metadata ?? {}).map(([name, value]) => [name, decodeValue(value)]);
+  return {
+    key,
+    bytes,
+    contentType: found.ContentType ?? 'application/octet-stream',
+    metadata: Object.fromEntries(metadata),
+    etag: found.ETag ?? `"${bytes}-${lastModified}"`,
+    lastModified,
+  };
+}
+
+class S3Store implements ImageStore {
+  readonly kind = 's3';
+  readonly #client: S3Client;
+  readonly #options: S3StoreOptions;
+
+  constructor(options: S3StoreOptions) {
+    this.#options = options;
+    this.#client = buildS3Client(options);
+  }
+
+  #object(key: string): { Bucket: string; Key: string } {
+    assertKey(key);
+    return { Bucket: this.#options.bucket, Key: `${this.#options.prefix}${key}` };
+  }
+
+  /**
+   * Runs one operation under its time limit. Whatever goes wrong means that the storage is away, a 403 and a missing
+   * bucket too: a paid image must be kept until the operator has mended that.
+   */
+  async #run<T>(
+    what: string,
+    work: (abortSignal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+    timeoutMs = this.#options.operationTimeoutMs ?? OPERATION_TIMEOUT_MS,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const control = new AbortController();
+    const onAbort = (): void => control.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const timer = setTimeout(() => control.abort(), timeoutMs);
+    try {
+      return await work(control.signal);
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      if (error instanceof ServiceError) throw error;
+      const name = error instanceof Error ? error.name : String(error);
+      const reason = control.signal.aborted ? `not done within ${timeoutMs} ms` : name;
+      throw new StorageError(`The image storage cannot ${what} (${reason}).`, error);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /**
+   * For `catch`: null when there surely is no such object, any other error goes on. A 404 without a name (every HEAD, some
+   * proxies) may also mean that the bucket is gone, so the bucket is asked for.
+   */
+  async #ignoreMissing(error: unknown, abortSignal: AbortSignal): Promise<null> {
+    const isMissing = error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404;
+    if (!isMissing || error.name === 'NoSuchBucket') throw error;
+    if (error.name !== 'NoSuchKey') {
+      await this.#client.send(new HeadBucketCommand({ Bucket: this.#options.bucket }), { abortSignal });
+    }
+    return null;
+  }
+
+  async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
+    const object = this.#object(key);
+    assertContentType(options.contentType);
+    const metadata = Object.entries(toMetadata(options.metadata)).map(([name, value]) => [name, encodeValue(value)]);
+    const command = new PutObjectCommand({
+      ...object,
+      Body: bytes,
+      ContentLength: bytes.byteLength,
+      ContentType: options.contentType,
+      Metadata: Object.fromEntries(metadata),
+    });
+    await this.#run('be written', (abortSignal) => this.#client.send(command, { abortSignal }), options.signal);
+  }
+
+  async #get(key: string, command: GetObjectCommand, abortSignal: AbortSignal) {
+    try {
+      const found = await this.#client.send(command, { abortSignal });
+      return { info: toInfo(key, found), body: found.Body as Readable };
+    } catch (error) {
+      if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 416) {
+        throw new ServiceError('range_not_satisfiable', 'The range starts past the end of the image.');
+      }
+      return await this.#ignoreMissing(error, abortSignal);
+    }
+  }
+
+  async get(
+    key: string,
+    range?: ByteRange,
+    signal?: AbortSignal,
+  ): Promise<{ info: ObjectInfo; body: Readable } | null> {
+    const command = new GetObjectCommand({
+      ...this.#object(key),
+      ...(range === undefined ? {} : { Range: `bytes=${range.start}-${range.end}` }),
+    });
+    const found = await this.#run('be read', (abortSignal) => this.#get(key, command, abortSignal), signal);
+    if (found !== null && signal !== undefined) addAbortSignal(signal, found.body);
+    return found;
+  }
+
+  async read(key: string, signal?: AbortSignal): Promise<Uint8Array | null> {
+    const command = new GetObjectCommand(this.#object(key));
+    return await this.#run(
+      'be read',
+      async (abortSignal) => {
+        const found = await this.#get(key, command, abortSignal);
+        if (found === null) return null;
+        const bytes = Buffer.concat(await found.body.toArray({ signal: abortSignal }));
+        if (bytes.length !== found.info.bytes) throw new Error(`${bytes.length} of ${found.info.bytes} bytes arrived`);
+        return bytes;
+      },
+      signal,
+    );
+  }
+
+  async head(key: string): Promise<ObjectInfo | null> {
+    const command = new HeadObjectCommand(this.#object(key));
+    return await this.#run('be read', async (abortSignal) => {
+      try {
+        return toInfo(key, await this.#client.send(command, { abortSignal }));
+      } catch (error) {
+        return await this.#ignoreMissing(error, abortSignal);
+      }
+    });
+  }
+
+  /** Asks first, because S3 answers the same whether there was something to delete or not. */
+  async delete(key: string): Promise<boolean> {
+    if ((await this.head(key)) === null) return false;
+    const command = new DeleteObjectCommand(this.#object(key));
+    await this.#run('be changed', (abortSignal) => this.#client.send(command, { abortSignal }));
+    return true;
+  }
+
+  async *list(prefix: string): AsyncIterable<string> {
+    assertPrefix(prefix);
+    const { bucket, prefix: root } = this.#options;
+    let from: string | undefined;
+    do {
+      const command = new ListObjectsV2Command({
+        Bucket: bucket,
+        Prefix: `${root}${prefix}`,
+        ...(from === undefined ? {} : { ContinuationToken: from }),
+      });
+      const page = await this.#run('be listed', (abortSignal) => this.#client.send(command, { abortSignal }));
+      const keys = (page.Contents ?? []).map(({ Key = '' }) => Key.slice(root.length));
+      yield* keys.filter(isKey);
+      from = page.NextContinuationToken;
+    } while (from !== undefined);
+  }
+
+  async presign(key: string, options: PresignOptions): Promise<string> {
+    const command = new GetObjectCommand({
+      ...this.#object(key),
+      ResponseContentType: options.contentType,
+      ResponseContentDisposition: options.disposition,
+    });
+    return await this.#run('be linked to', () =>
+      getSignedUrl(this.#client, command, { expiresIn: options.expiresSeconds }),
+    );
+  }
+
+  async probe(): Promise<void> {
+    const command = new PutObjectCommand({
+      Bucket: this.#options.bucket,
+      Key: `${this.#options.prefix}${PROBE_NAME}`,
+      Body: Buffer.from('ok'),
+      ContentLength: 2,
+      ContentType: 'text/plain',
+    });
+    const put = (abortSignal: AbortSignal) => this.#client.send(command, { abortSignal });
+    await this.#run('be written', put, undefined, PROBE_TIMEOUT_MS);
+  }
+
+  async close(): Promise<void> {
+    this.#client.destroy();
+  }
+}
+
+/** Opens nothing yet: whether the bucket can be reached shows at the first use, or by `probe`. */
+export function openS3Store(options: S3StoreOptions): ImageStore {
+  return new S3Store(options);
+}

@@ -1,0 +1,76 @@
+// The one interface behind which image bytes are kept, its error, and the rules for metadata that hold for every kind
+// of store. The kinds are in disk.ts and s3.ts; open-store.ts picks one.
+import type { Readable } from 'node:stream';
+import { ServiceError } from '../base/errors.ts';
+
+export interface ObjectInfo {
+  readonly key: string;
+  /** Size of the whole object, also when only a range of it was asked for. */
+  readonly bytes: number;
+  readonly contentType: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Changes when the bytes may have changed; quoted, ready for an `etag` header. */
+  readonly etag: string;
+  /** Unix ms. */
+  readonly lastModified: number;
+}
+
+export interface PutOptions {
+  readonly contentType: string;
+  /** Kept as `toMetadata` leaves it. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** Byte offsets, both inclusive; an `end` past the object's is cut to it. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface PresignOptions {
+  /** At most 7 days. */
+  readonly expiresSeconds: number;
+  readonly contentType: string;
+  /** The reply's `content-disposition`. */
+  readonly disposition: string;
+}
+
+/**
+ * Keys are checked by `assertKey` (keys.ts). All methods throw `StorageError` when the storage is away, the signal's
+ * reason when aborted, and `TypeError` on misuse. "Not there" is an answer, never an error, and never a guess: a store
+ * that cannot tell throws, because a caller that believes an image is absent buys it again.
+ */
+export interface ImageStore {
+  readonly kind: 'disk' | 's3';
+  /** Durable when it resolves. All or nothing: a reader sees the old object, or the whole new one. */
+  put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void>;
+  /**
+   * The caller must read `body` to its end or destroy it. Throws ServiceError `range_not_satisfiable` when the range
+   * starts past the end.
+   */
+  get(key: string, range?: ByteRange, signal?: AbortSignal): Promise<{ info: ObjectInfo; body: Readable } | null>;
+  /** The whole object in memory. */
+  read(key: string, signal?: AbortSignal): Promise<Uint8Array | null>;
+  head(key: string): Promise<ObjectInfo | null>;
+  /** Whether there was something to delete. */
+  delete(key: string): Promise<boolean>;
+  /** Keys that start with `prefix` (any text, not only whole folders), in ASCII order. */
+  list(prefix: string): AsyncIterable<string>;
+  /** A link that reads the object without credentials, or null when this kind of store has none (disk). */
+  presign(key: string, options: PresignOptions): Promise<string | null>;
+  /** Throws StorageError when the storage cannot be written now. Cheap enough for a readiness check. */
+  probe(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * The storage is away: full, unreachable, forbidden, misconfigured. Reaches callers as 503 `unavailable`. Whoever holds
+ * a paid image keeps its bytes (memory, then spool) and stores them again later; `later` because no attempt was spent.
+ */
+export class StorageError extends ServiceError {
+  constructor(message: string, cause: unknown) {
+    super('unavailable', message, { cause });
+    this.verdict = 'later';
+  }
+}
