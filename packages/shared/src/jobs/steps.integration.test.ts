@@ -1,0 +1,394 @@
+import { randomUUID } from 'node:crypto';
+import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newJobId } from '../base/ids.ts';
+import { keysOf } from '../base/keys.ts';
+import type { ImageRow, JobRecord, JobSpec } from './record.ts';
+import {
+  beginAttempt,
+  createJob,
+  type Finish,
+  finishAttempt,
+  type Gate,
+  type JobSteps,
+  noteAnswer,
+  retryJob,
+  withholdCalls,
+} from './steps.ts';
+import { readJob } from './store.ts';
+
+let server: TestRedis;
+let steps: JobSteps;
+
+beforeAll(async () => {
+  server = await openTestRedis();
+  steps = { redis: server.redis, keys: keysOf(server.prefix), retentionMs: 3_600_000 };
+});
+afterAll(() => server.close());
+
+const SPEC: JobSpec = {
+  account: 'acme',
+  operation: 'generation',
+  model: 'gpt-image-2',
+  requestedModel: null,
+  lane: 'gpt-image-2',
+  input: { prompt: 'a cat' },
+  body: { model: 'gpt-image-2', prompt: 'a cat' },
+  calls: [[0], [1]],
+  outputFormat: 'png',
+  downscaleTo: null,
+  warnings: [],
+  metadata: {},
+  priority: 'normal',
+  expiresAfterSeconds: 3_600,
+  batchId: null,
+  customId: null,
+};
+
+async function newJob(spec: Partial<JobSpec> = {}): Promise<string> {
+  const created = await createJob(steps, newJobId(), { ...SPEC, ...spec }, null);
+  return created.id;
+}
+
+async function job(id: string): Promise<JobRecord> {
+  const record = await readJob(steps.redis, steps.keys, id);
+  if (record === null) throw new Error(`no job ${id}`);
+  return record;
+}
+
+const TOKEN = 'worker-1:0';
+
+async function gateOf(jobId: string, call: number, changes: Partial<Gate> = {}): Promise<Gate> {
+  const lockKey = `{${server.prefix}}:lock:${randomUUID()}`;
+  await steps.redis.set(lockKey, TOKEN);
+  return {
+    jobId,
+    call,
+    lockKey,
+    lockToken: TOKEN,
+    onUnknown: 'retry',
+    upstreamKeyHash: steps.keys.upstreamKey('default'),
+    buckets: [steps.keys.bucket('default', 'gpt-image-2')],
+    epoch: 0,
+    isProbe: false,
+    row: { run: 1, upstreamKey: 'default', images: [call], upperBoundMicroUsd: 211_000 },
+    ...changes,
+  };
+}
+
+async function begin(jobId: string, call: number, changes: Partial<Gate> = {}): Promise<number> {
+  const answer = await beginAttempt(steps, await gateOf(jobId, call, changes));
+  if (answer.kind !== 'go') throw new Error(`the gate said ${answer.kind}`);
+  return answer.seq;
+}
+
+function image(index: number, sha256 = 'aa'): ImageRow {
+  return {
+    index,
+    key: `k/${index}`,
+    contentType: 'image/png',
+    bytes: 9,
+    width: 1,
+    height: 1,
+    sha256,
+    revisedPrompt: null,
+  };
+}
+
+function success(jobId: string, call: number, seq: number, images: ImageRow[] = [image(call)]): Finish {
+  return {
+    jobId,
+    call,
+    seq,
+    outcome: 'succeeded',
+    facts: { costMicroUsd: 5 },
+    count: '',
+    isFinal: false,
+    error: null,
+    images,
+    callImages: [call],
+  };
+}
+
+function failure(jobId: string, call: number, seq: number, changes: Partial<Finish> = {}): Finish {
+  return {
+    ...success(jobId, call, seq, []),
+    outcome: 'rejected',
+    facts: { status: 400 },
+    isFinal: true,
+    error: { code: 'invalid_value', message: 'no' },
+    ...changes,
+  };
+}
+
+describe('a job', () => {
+  test('is queued, in progress, then completed with its last image', async () => {
+    const id = await newJob();
+    expect(await job(id)).toMatchObject({ status: 'queued', startedAt: null, run: 1 });
+    const first = await begin(id, 0);
+    expect(await job(id)).toMatchObject({ status: 'in_progress', startedAt: expect.any(Number) });
+    expect((await finishAttempt(steps, success(id, 0, first))).jobEnded).toBeNull();
+    const second = await begin(id, 1);
+    expect((await finishAttempt(steps, success(id, 1, second))).jobEnded).toBe('completed');
+    const ended = await job(id);
+    expect(ended).toMatchObject({ status: 'completed', finishedAt: expect.any(Number) });
+    expect([...ended.images.keys()]).toEqual([0, 1]);
+    expect(await steps.redis.zscore(steps.keys.openJobs, id)).toBeNull();
+    expect(await steps.redis.pttl(steps.keys.job(id))).toBeGreaterThan(3_500_000);
+  });
+
+  test.each<[string, ('image' | 'error')[], string]>([
+    ['some images are incomplete', ['image', 'error'], 'incomplete'],
+    ['no image is failed', ['error', 'error'], 'failed'],
+    ['every image is completed', ['image', 'image'], 'completed'],
+  ])('with %s', async (_, ends, status) => {
+    const id = await newJob();
+    for (const [call, end] of ends.entries()) {
+      const seq = await begin(id, call);
+      await finishAttempt(steps, end === 'image' ? success(id, call, seq) : failure(id, call, seq));
+    }
+    expect((await job(id)).status).toBe(status);
+  });
+
+  test('tells the end on the channel in the same step', async () => {
+    const subscriber = server.redis.duplicate();
+    const heard: string[] = [];
+    await subscriber.subscribe(steps.keys.jobChanges);
+    subscriber.on('message', (_: string, message: string) => heard.push(message));
+    const id = await newJob({ calls: [[0]] });
+    await finishAttempt(steps, success(id, 0, await begin(id, 0)));
+    await expect.poll(() => heard).toContain(`${id} completed`);
+    subscriber.disconnect();
+  });
+});
+
+describe('idempotency', () => {
+  test('twenty creations at once with one key make one job', async () => {
+    const idempotency = { keyHash: randomUUID(), fingerprint: 'same' };
+    const all = await Promise.all(Array.from({ length: 20 }, () => createJob(steps, newJobId(), SPEC, idempotency)));
+    expect(new Set(all.map((created) => created.id)).size).toBe(1);
+    expect(all.filter((created) => created.kind === 'created')).toHaveLength(1);
+  });
+
+  test('the key with another body is a conflict and makes nothing', async () => {
+    const keyHash = randomUUID();
+    const first = await createJob(steps, newJobId(), SPEC, { keyHash, fingerprint: 'one' });
+    const other = newJobId();
+    expect(await createJob(steps, other, SPEC, { keyHash, fingerprint: 'two' })).toMatchObject({
+      kind: 'conflict',
+      id: first.id,
+    });
+    expect(await readJob(steps.redis, steps.keys, other)).toBeNull();
+  });
+
+  test('another account may use the same key', async () => {
+    const idempotency = { keyHash: randomUUID(), fingerprint: 'same' };
+    await createJob(steps, newJobId(), SPEC, idempotency);
+    expect(await createJob(steps, newJobId(), { ...SPEC, account: 'other' }, idempotency)).toMatchObject({
+      kind: 'created',
+    });
+  });
+});
+
+describe('the paying gate', () => {
+  test('lets a call through once: with its outcome there is nothing to pay for', async () => {
+    const id = await newJob();
+    await finishAttempt(steps, success(id, 0, await begin(id, 0)));
+    expect(await beginAttempt(steps, await gateOf(id, 0))).toEqual({ kind: 'done' });
+  });
+
+  test('is shut for a job that is not there', async () => {
+    expect(await beginAttempt(steps, await gateOf(newJobId(), 0))).toEqual({ kind: 'gone' });
+  });
+
+  test('is shut for a worker that has lost its item', async () => {
+    const id = await newJob();
+    const gate = await gateOf(id, 0);
+    await steps.redis.set(gate.lockKey, 'worker-2:7');
+    expect(await beginAttempt(steps, gate)).toEqual({ kind: 'lost' });
+    await steps.redis.del(gate.lockKey);
+    expect(await beginAttempt(steps, gate)).toEqual({ kind: 'lost' });
+    expect((await job(id)).attempts).toEqual([]);
+  });
+
+  test('sends back a permit whose bucket has stopped since', async () => {
+    const id = await newJob();
+    const bucket = steps.keys.bucket('default', randomUUID());
+    await steps.redis.hset(bucket, 'epoch', 3);
+    expect(await beginAttempt(steps, await gateOf(id, 0, { buckets: [bucket], epoch: 2 }))).toEqual({ kind: 'stale' });
+    expect(await beginAttempt(steps, await gateOf(id, 0, { buckets: [bucket], epoch: 3 }))).toMatchObject({
+      kind: 'go',
+    });
+  });
+
+  test('is shut while the upstream key is paused, but for its probe', async () => {
+    const id = await newJob();
+    const upstreamKeyHash = steps.keys.upstreamKey(randomUUID());
+    await steps.redis.hset(upstreamKeyHash, 'paused', '{}');
+    expect(await beginAttempt(steps, await gateOf(id, 0, { upstreamKeyHash }))).toEqual({ kind: 'stale' });
+    expect(await beginAttempt(steps, await gateOf(id, 0, { upstreamKeyHash, isProbe: true }))).toMatchObject({
+      kind: 'go',
+    });
+  });
+
+  test('closes the open attempt of a lost worker as unknown and lets one more through, no third', async () => {
+    const id = await newJob({ calls: [[0]] });
+    await begin(id, 0);
+    expect(await beginAttempt(steps, await gateOf(id, 0))).toMatchObject({ kind: 'go', seq: 2, unknown: 1 });
+    expect((await job(id)).attempts.map((row) => row.outcome)).toEqual(['unknown', null]);
+    expect(await beginAttempt(steps, await gateOf(id, 0))).toEqual({ kind: 'unknown' });
+    const ended = await job(id);
+    expect(ended.status).toBe('failed');
+    expect(ended.calls[0]).toMatchObject({ outcome: 'failed', error: { code: 'outcome_unknown' } });
+  });
+
+  test('with on_unknown fail buys nothing again', async () => {
+    const id = await newJob({ calls: [[0]] });
+    await begin(id, 0);
+    expect(await beginAttempt(steps, await gateOf(id, 0, { onUnknown: 'fail' }))).toEqual({ kind: 'unknown' });
+    expect((await job(id)).attempts).toHaveLength(1);
+  });
+
+  test('withholds the call of a cancelled job', async () => {
+    const id = await newJob({ calls: [[0]] });
+    const seq = await begin(id, 0);
+    await withholdCalls(steps, id, 1, 'cancelled');
+    await finishAttempt(steps, failure(id, 0, seq, { isFinal: false, count: 'failed', outcome: 'failed' }));
+    expect(await beginAttempt(steps, await gateOf(id, 0))).toEqual({ kind: 'withheld' });
+    expect((await job(id)).status).toBe('cancelled');
+  });
+
+  test('withholds the call of an expired job', async () => {
+    const id = await newJob({ calls: [[0]], expiresAfterSeconds: 0 });
+    expect(await beginAttempt(steps, await gateOf(id, 0))).toEqual({ kind: 'withheld' });
+    expect((await job(id)).status).toBe('expired');
+  });
+});
+
+describe('the end of an attempt', () => {
+  test('repeated, changes nothing', async () => {
+    const id = await newJob({ calls: [[0]] });
+    const finish = success(id, 0, await begin(id, 0));
+    await finishAttempt(steps, finish);
+    const once = await job(id);
+    expect(await finishAttempt(steps, finish)).toMatchObject({ kept: 0, callOutcome: 'succeeded', jobEnded: null });
+    expect(await job(id)).toEqual(once);
+  });
+
+  test('never overwrites an image: the first stays', async () => {
+    const id = await newJob();
+    const first = await begin(id, 0);
+    const second = await begin(id, 0);
+    await finishAttempt(steps, success(id, 0, second, [image(0, 'second')]));
+    await finishAttempt(steps, success(id, 0, first, [image(0, 'first')]));
+    expect((await job(id)).images.get(0)?.sha256).toBe('second');
+  });
+
+  test('that comes late is kept when the call has no outcome yet, and its row tells the truth', async () => {
+    const id = await newJob({ calls: [[0]] });
+    const frozen = await begin(id, 0);
+    const second = await begin(id, 0);
+    expect((await finishAttempt(steps, success(id, 0, frozen))).jobEnded).toBe('completed');
+    await finishAttempt(steps, success(id, 0, second));
+    const ended = await job(id);
+    expect(ended.attempts.map((row) => row.outcome)).toEqual(['succeeded', 'succeeded']);
+    expect(ended.attempts.map((row) => row.costMicroUsd)).toEqual([5, 5]);
+  });
+
+  test('that comes after the call failed for good shows what it cost and changes no outcome', async () => {
+    const id = await newJob({ calls: [[0]] });
+    const frozen = await begin(id, 0);
+    await beginAttempt(steps, await gateOf(id, 0, { onUnknown: 'fail' }));
+    await finishAttempt(steps, success(id, 0, frozen));
+    const ended = await job(id);
+    expect(ended.status).toBe('failed');
+    expect(ended.images.size).toBe(0);
+    expect(ended.attempts[0]).toMatchObject({ outcome: 'succeeded', costMicroUsd: 5 });
+  });
+
+  test('an answered attempt keeps its cost when its worker dies before the record', async () => {
+    const id = await newJob({ calls: [[0]] });
+    const seq = await begin(id, 0);
+    expect(await noteAnswer(steps, id, 0, seq, { costMicroUsd: 77, requestId: 'req_7' })).toBe(true);
+    await begin(id, 0);
+    expect((await job(id)).attempts[0]).toMatchObject({
+      outcome: 'unknown',
+      costMicroUsd: 77,
+      requestId: 'req_7',
+      answeredAt: expect.any(Number),
+    });
+  });
+
+  test('with some of the images leaves the call open for the rest', async () => {
+    const id = await newJob({ calls: [[0, 1, 2]] });
+    const seq = await begin(id, 0);
+    const part: Finish = { ...success(id, 0, seq, [image(0), image(2)]), callImages: [0, 1, 2] };
+    expect(await finishAttempt(steps, part)).toMatchObject({ kept: 2, callOutcome: '', jobEnded: null });
+    const rest: Finish = { ...success(id, 0, await begin(id, 0), [image(1)]), callImages: [0, 1, 2] };
+    expect(await finishAttempt(steps, rest)).toMatchObject({
+      kept: 1,
+      callOutcome: 'succeeded',
+      jobEnded: 'completed',
+    });
+  });
+});
+
+describe('cancel', () => {
+  test('withholds what has not been sent and lets the rest finish', async () => {
+    const id = await newJob();
+    const seq = await begin(id, 0);
+    expect(await withholdCalls(steps, id, 2, 'cancelled')).toEqual({ kind: 'done', status: 'in_progress' });
+    expect((await finishAttempt(steps, success(id, 0, seq))).jobEnded).toBe('cancelled');
+    const ended = await job(id);
+    expect(ended.images.size).toBe(1);
+    expect(ended.calls[1]).toMatchObject({ outcome: 'withheld', error: { code: 'cancelled' } });
+  });
+
+  test('of a waiting job ends it at once, and again changes nothing', async () => {
+    const id = await newJob();
+    expect(await withholdCalls(steps, id, 2, 'cancelled')).toEqual({ kind: 'done', status: 'cancelled' });
+    expect(await withholdCalls(steps, id, 2, 'cancelled')).toEqual({ kind: 'ended', status: 'cancelled' });
+  });
+
+  test('that comes when every call is under way and succeeds leaves a completed job', async () => {
+    const id = await newJob({ calls: [[0]] });
+    const seq = await begin(id, 0);
+    await withholdCalls(steps, id, 1, 'cancelled');
+    expect((await finishAttempt(steps, success(id, 0, seq))).jobEnded).toBe('completed');
+  });
+});
+
+describe('expiry', () => {
+  test('touches nothing before its time', async () => {
+    const id = await newJob();
+    expect(await withholdCalls(steps, id, 2, 'expired')).toEqual({ kind: 'done', status: 'queued' });
+  });
+
+  test('ends a job that was never sent', async () => {
+    const id = await newJob({ expiresAfterSeconds: 0 });
+    expect(await withholdCalls(steps, id, 2, 'expired')).toEqual({ kind: 'done', status: 'expired' });
+  });
+});
+
+describe('a retry', () => {
+  test('opens only the calls without images, in a new run', async () => {
+    const id = await newJob();
+    await finishAttempt(steps, success(id, 0, await begin(id, 0)));
+    expect(await retryJob(steps, id, SPEC)).toEqual({ kind: 'open' });
+    await finishAttempt(steps, failure(id, 1, await begin(id, 1)));
+    expect((await job(id)).status).toBe('incomplete');
+    expect(await retryJob(steps, id, SPEC)).toEqual({ kind: 'retried', run: 2, calls: [1] });
+    const again = await job(id);
+    expect(again).toMatchObject({ status: 'queued', run: 2, finishedAt: null });
+    expect(again.images.size).toBe(1);
+    expect(await steps.redis.pttl(steps.keys.job(id))).toBe(-1);
+    const seq = await begin(id, 1);
+    expect(seq).toBe(2);
+    expect((await finishAttempt(steps, success(id, 1, seq))).jobEnded).toBe('completed');
+    expect(await retryJob(steps, id, SPEC)).toEqual({ kind: 'whole' });
+  });
+
+  test('of a job that is not there says so', async () => {
+    expect(await retryJob(steps, newJobId(), SPEC)).toEqual({ kind: 'gone' });
+  });
+});

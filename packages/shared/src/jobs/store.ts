@@ -1,0 +1,95 @@
+// Reads jobs: one by id, an account's list by filters. Writes nothing.
+import type { Redis } from 'ioredis';
+import type { Keys } from '../base/keys.ts';
+import type { Operation } from '../models/rules.ts';
+import { type JobRecord, type JobStatus, toJobRecord } from './record.ts';
+
+export async function readJob(redis: Redis, keys: Keys, id: string): Promise<JobRecord | null> {
+  return toJobRecord(await redis.hgetall(keys.job(id)));
+}
+
+export interface JobFilter {
+  readonly status?: JobStatus;
+  readonly operation?: Operation;
+  readonly model?: string;
+  readonly batchId?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Unix ms, inclusive. */
+  readonly createdFrom?: number;
+  readonly createdTo?: number;
+}
+
+export interface JobPage {
+  readonly jobs: readonly JobRecord[];
+  /** Where the next page goes on; null when nothing was looked at. */
+  readonly cursor: string | null;
+  readonly hasMore: boolean;
+}
+
+const CHUNK = 100;
+/** Records looked at for one page at most; a page may be short, then `hasMore` says to go on from its cursor. */
+const SCAN_LIMIT = 2_000;
+
+/** A page of an account's jobs, newest first with `desc`. `after` is a job id of the account; null = from the start. */
+export async function listJobs(
+  redis: Redis,
+  keys: Keys,
+  account: string,
+  query: {
+    readonly filter: JobFilter;
+    readonly limit: number;
+    readonly order: 'asc' | 'desc';
+    readonly after: string | null;
+  },
+): Promise<JobPage> {
+  const all = keys.accountJobs(account);
+  const jobs: JobRecord[] = [];
+  let rank = query.after === null ? 0 : await rankAfter(redis, all, query.after, query.order);
+  let cursor = query.after;
+  for (let seen = 0; seen < SCAN_LIMIT; ) {
+    const ids =
+      query.order === 'asc'
+        ? await redis.zrange(all, String(rank), String(rank + CHUNK - 1))
+        : await redis.zrevrange(all, rank, rank + CHUNK - 1);
+    const records = await readJobs(redis, keys, ids);
+    for (const [index, record] of records.entries()) {
+      if (record !== null && jobs.length === query.limit && matches(record, query.filter))
+        return { jobs, cursor, hasMore: true };
+      if (record !== null && jobs.length < query.limit && matches(record, query.filter)) jobs.push(record);
+      if (jobs.length < query.limit || jobs.at(-1)?.id === ids[index]) cursor = ids[index] ?? cursor;
+    }
+    if (ids.length < CHUNK) return { jobs, cursor, hasMore: false };
+    rank += CHUNK;
+    seen += CHUNK;
+  }
+  return { jobs, cursor, hasMore: true };
+}
+
+async function rankAfter(redis: Redis, all: string, id: string, order: 'asc' | 'desc'): Promise<number> {
+  const rank = order === 'asc' ? await redis.zrank(all, id) : await redis.zrevrank(all, id);
+  return rank === null ? 0 : rank + 1;
+}
+
+async function readJobs(redis: Redis, keys: Keys, ids: readonly string[]): Promise<(JobRecord | null)[]> {
+  if (ids.length === 0) return [];
+  const pipeline = redis.pipeline();
+  for (const id of ids) pipeline.hgetall(keys.job(id));
+  const replies = (await pipeline.exec()) ?? [];
+  return replies.map(([error, hash]) => {
+    if (error) throw error;
+    return toJobRecord(hash as Record<string, string>);
+  });
+}
+
+function matches(record: JobRecord, filter: JobFilter): boolean {
+  const { spec } = record;
+  return (
+    (filter.status === undefined || record.status === filter.status) &&
+    (filter.operation === undefined || spec.operation === filter.operation) &&
+    (filter.model === undefined || spec.model === filter.model || spec.requestedModel === filter.model) &&
+    (filter.batchId === undefined || spec.batchId === filter.batchId) &&
+    (filter.createdFrom === undefined || record.createdAt >= filter.createdFrom) &&
+    (filter.createdTo === undefined || record.createdAt <= filter.createdTo) &&
+    Object.entries(filter.metadata ?? {}).every(([key, value]) => spec.metadata[key] === value)
+  );
+}
