@@ -1,0 +1,74 @@
+/** Settings that can change at run time, and the check of a change sent over HTTP. */
+import { isObject } from '../http/body.ts';
+import type { Limits, ModelLimits } from './rate-limiter.ts';
+
+export interface Settings {
+  reality: 'today' | 'everything';
+  /** YYYY-MM-DD; null = the current day, UTC. */
+  today: string | null;
+  latencyScale: number;
+  linkTtlMs: number;
+  rendering: 'full' | 'fast';
+  limits: Limits;
+}
+
+export class SettingsProblem extends Error {}
+
+const LIMIT_FIELDS: readonly (keyof ModelLimits)[] = ['images_per_minute', 'requests_per_minute', 'tokens_per_minute'];
+
+type Reader<Value> = (value: unknown) => Value;
+
+const READERS: { [Key in keyof Settings]: Reader<Settings[Key]> } = {
+  reality: (value) => oneOf('reality', value, ['today', 'everything']),
+  today: (value) => (value === null ? null : dateOf(value)),
+  latencyScale: (value) => numberFrom0('latencyScale', value),
+  linkTtlMs: (value) => numberFrom0('linkTtlMs', value),
+  rendering: (value) => oneOf('rendering', value, ['full', 'fast']),
+  limits: limitsOf,
+};
+
+/** The settings after a change; throws SettingsProblem naming the field and what it may be. */
+export function changeSettings(settings: Settings, change: Record<string, unknown>): Settings {
+  const changed: Record<string, unknown> = { ...settings };
+  for (const [key, value] of Object.entries(change)) {
+    if (!Object.hasOwn(READERS, key)) {
+      throw new SettingsProblem(`unknown setting '${key}'; settings: ${Object.keys(READERS).join(', ')}`);
+    }
+    changed[key] = READERS[key as keyof Settings](value);
+  }
+  return changed as unknown as Settings;
+}
+
+export function dayOf(settings: Settings): string {
+  return settings.today ?? new Date().toISOString().slice(0, 10);
+}
+
+function oneOf<Value extends string>(key: string, value: unknown, values: readonly Value[]): Value {
+  const found = values.find((known) => known === value);
+  if (found === undefined) throw new SettingsProblem(`${key} must be ${values.join(' or ')}`);
+  return found;
+}
+
+function dateOf(value: unknown): string {
+  if (typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value)) return value;
+  throw new SettingsProblem('today must be YYYY-MM-DD or null');
+}
+
+function numberFrom0(key: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value;
+  throw new SettingsProblem(`${key} must be a number >= 0`);
+}
+
+function limitsOf(value: unknown): Limits {
+  if (!isObject(value)) throw new SettingsProblem('limits must be an object by model id or family');
+  for (const [name, limits] of Object.entries(value)) {
+    if (!isObject(limits)) throw new SettingsProblem(`limits.${name} must be an object`);
+    for (const [field, perMinute] of Object.entries(limits)) {
+      if (!LIMIT_FIELDS.some((known) => known === field)) {
+        throw new SettingsProblem(`unknown limits.${name}.${field}; fields: ${LIMIT_FIELDS.join(', ')}`);
+      }
+      numberFrom0(`limits.${name}.${field}`, perMinute);
+    }
+  }
+  return value as Limits;
+}
