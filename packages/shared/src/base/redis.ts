@@ -11,11 +11,22 @@ export type RedisManner = 'fast' | 'patient';
 const MAX_RECONNECT_DELAY_MS = 2_000; // BullMQ's own default reaches 20 s (bullmq.md 0.10)
 const OPEN_TIMEOUT_MS = 30_000;
 
+/**
+ * Commands under way when the connection breaks fail too: ioredis would keep them until Redis is back, and sending a
+ * step again makes its answer a lie. A frozen server counts as gone when it has not answered for `socketTimeout` ms.
+ */
+const FAST = {
+  maxRetriesPerRequest: 0,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  socketTimeout: 3_000,
+};
+const PATIENT = { maxRetriesPerRequest: null, enableOfflineQueue: true };
+
 /** A connected client. Throws ServiceError `unavailable` when Redis can't be reached within 30 s. */
 export async function openRedis(url: string, manner: RedisManner, onError: (error: Error) => void): Promise<Redis> {
   const redis = new Redis(url, {
-    maxRetriesPerRequest: manner === 'fast' ? 1 : null,
-    enableOfflineQueue: manner === 'patient',
+    ...(manner === 'fast' ? FAST : PATIENT),
     retryStrategy: (times) => Math.min(100 * times, MAX_RECONNECT_DELAY_MS),
   });
   redis.on('error', onError);
