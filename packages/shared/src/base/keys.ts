@@ -5,6 +5,8 @@ export interface Keys {
   /** Prefix of all BullMQ queues. */
   readonly queuePrefix: string;
   job(id: string): string;
+  /** SET of all accounts that ever had a job. */
+  readonly accounts: string;
   /** ZSET of an account's jobs by creation time, ms. */
   accountJobs(account: string): string;
   /** ZSET of all jobs that have not ended, by the time the sweep should look at them next, ms. */
@@ -16,7 +18,7 @@ export interface Keys {
   upstreamKey(upstreamKey: string): string;
   /** SET of models the upstream has answered «does not exist» for, though our rules still list them. */
   readonly retiredModels: string;
-  /** Pub/sub: a job changed; the message is its id and status. */
+  /** Pub/sub: something happened to a job; the message is written in jobs/lua/lib.lua. */
   readonly jobChanges: string;
   /** Pub/sub: a bucket or upstream key stopped or went on. */
   readonly limitChanges: string;
@@ -29,6 +31,7 @@ export function keysOf(prefix: string): Keys {
   return {
     queuePrefix: root,
     job: (id) => `${root}:job:${id}`,
+    accounts: `${root}:accounts`,
     accountJobs: (account) => `${root}:jobs:${account}`,
     openJobs: `${root}:open-jobs`,
     idempotency: (account, keyHash) => `${root}:idempotency:${account}:${keyHash}`,

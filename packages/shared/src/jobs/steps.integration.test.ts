@@ -157,7 +157,7 @@ describe('a job', () => {
     subscriber.on('message', (_: string, message: string) => heard.push(message));
     const id = await newJob({ calls: [[0]] });
     await finishAttempt(steps, success(id, 0, await begin(id, 0)));
-    await expect.poll(() => heard).toContain(`${id} completed`);
+    await expect.poll(() => heard.some((message) => message.includes(` job.completed ${id} completed acme - -`))).toBe(true);
     subscriber.disconnect();
   });
 });

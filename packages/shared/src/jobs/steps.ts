@@ -60,9 +60,11 @@ export async function createJob(
       keys.accountJobs(spec.account),
       keys.openJobs,
       keys.idempotency(spec.account, idempotency?.keyHash ?? ''),
+      keys.accounts,
     ],
     [
       id,
+      spec.account,
       JSON.stringify(spec),
       spec.calls.length,
       images,
@@ -70,6 +72,8 @@ export async function createJob(
       FIRST_LOOK_MS,
       idempotency?.fingerprint ?? '',
       IDEMPOTENCY_LIFE_MS,
+      spec.batchId ?? '',
+      '',
     ],
   )) as [Created['kind'], string, number];
   return { kind: reply[0], id: reply[1], createdAt: reply[2] };
@@ -106,12 +110,11 @@ export async function beginAttempt(steps: JobSteps, gate: Gate): Promise<GateAns
   const reply = (await runScript(
     redis,
     BEGIN,
-    [keys.job(gate.jobId), keys.openJobs, gate.lockKey, gate.upstreamKeyHash, ...gate.buckets],
+    [keys.job(gate.jobId), gate.lockKey, gate.upstreamKeyHash, ...gate.buckets],
     [
       gate.call,
       gate.lockToken,
       gate.onUnknown,
-      keys.jobChanges,
       toRetention(steps),
       gate.epoch,
       gate.isProbe ? 1 : 0,
@@ -167,7 +170,7 @@ export async function finishAttempt(steps: JobSteps, finish: Finish): Promise<Fi
   const reply = (await runScript(
     redis,
     FINISH,
-    [keys.job(finish.jobId), keys.openJobs],
+    [keys.job(finish.jobId)],
     [
       finish.call,
       finish.seq,
@@ -178,7 +181,6 @@ export async function finishAttempt(steps: JobSteps, finish: Finish): Promise<Fi
       finish.error === null ? '' : JSON.stringify(finish.error),
       JSON.stringify(finish.images),
       JSON.stringify(finish.callImages),
-      keys.jobChanges,
       toRetention(steps),
     ],
   )) as [number, Finished['callOutcome'], JobStatus | ''];
@@ -198,8 +200,8 @@ export async function withholdCalls(
   const reply = (await runScript(
     redis,
     WITHHOLD,
-    [keys.job(jobId), keys.openJobs],
-    [reason, calls, keys.jobChanges, toRetention(steps)],
+    [keys.job(jobId)],
+    [reason, calls, toRetention(steps)],
   )) as [Withheld['kind'], JobStatus];
   return reply[0] === 'gone' ? { kind: 'gone' } : { kind: reply[0], status: reply[1] };
 }
@@ -214,8 +216,8 @@ export async function retryJob(steps: JobSteps, jobId: string, spec: JobSpec): P
   const reply = (await runScript(
     redis,
     RETRY,
-    [keys.job(jobId), keys.openJobs],
-    [spec.calls.length, spec.expiresAfterSeconds * 1_000, FIRST_LOOK_MS, keys.jobChanges],
+    [keys.job(jobId)],
+    [spec.calls.length, spec.expiresAfterSeconds * 1_000, FIRST_LOOK_MS],
   )) as [Retried['kind'], number, ...number[]];
   const [kind, run, ...calls] = reply;
   return kind === 'retried' ? { kind, run, calls } : { kind };

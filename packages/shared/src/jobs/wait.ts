@@ -19,7 +19,7 @@ export async function openJobWaiter(redis: Redis, subscriber: Redis, keys: Keys)
   const closing = new AbortController();
   await subscriber.subscribe(keys.jobChanges);
   subscriber.on('message', (_channel: string, message: string) => {
-    const [id = '', status = ''] = message.split(' ');
+    const [, , id = '', status = ''] = message.split(' ');
     if (status !== 'queued' && status !== 'in_progress') for (const wake of waiters.get(id) ?? []) wake();
   });
 

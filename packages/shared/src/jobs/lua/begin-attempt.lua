@@ -1,6 +1,6 @@
 -- The paying gate: the last step before a request goes out. Nothing is sent unless this answers 'go'.
--- KEYS: job hash, open jobs, the queue item's lock, then the upstream key's hash and every bucket of the permit
--- ARGV: call k, lock token, on_unknown ('retry'|'fail'), channel, retention ms, epoch sum of the permit, may pass a pause (1|0),
+-- KEYS: job hash, the queue item's lock, then the upstream key's hash and every bucket of the permit
+-- ARGV: call k, lock token, on_unknown ('retry'|'fail'), retention ms, epoch sum of the permit, may pass a pause (1|0),
 --       attempt row JSON (without at, outcome)
 -- Returns {'go', seq, failed, moderated, unknown before} · {'gone'} no such job · {'done'} the call has its outcome · {'withheld'} cancelled or expired ·
 --         {'lost'} the item is another worker's now · {'stale'} a limit stopped or changed: take a new permit ·
@@ -9,7 +9,7 @@ local job, k = KEYS[1], ARGV[1]
 local call = read_call(job, k)
 if not call then return { 'gone' } end
 if call.outcome ~= '' then return { 'done' } end
-if redis.call('GET', KEYS[3]) ~= ARGV[2] then return { 'lost' } end
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then return { 'lost' } end
 
 if call.open ~= 0 then
   close_as_unknown(job, k, call)
@@ -21,21 +21,21 @@ local withheld = (facts[1] and 'cancelled') or (now >= tonumber(facts[2]) and 'e
 if withheld then
   redis.call('HSET', job, 'withheld', withheld)
   close_call(job, k, call, 'withheld', { code = withheld })
-  settle(job, KEYS[2], ARGV[4], tonumber(ARGV[5]))
+  settle(job, tonumber(ARGV[4]))
   return { 'withheld' }
 end
 if call.unknown > 0 and (ARGV[3] == 'fail' or call.unknown > 1) then
   close_call(job, k, call, 'failed', call.error or { code = 'outcome_unknown' })
-  settle(job, KEYS[2], ARGV[4], tonumber(ARGV[5]))
+  settle(job, tonumber(ARGV[4]))
   return { 'unknown' }
 end
 
-if ARGV[7] ~= '1' and redis.call('HGET', KEYS[4], 'paused') then return { 'stale' } end
+if ARGV[6] ~= '1' and redis.call('HGET', KEYS[3], 'paused') then return { 'stale' } end
 local epoch = 0
-for i = 5, #KEYS do epoch = epoch + tonumber(redis.call('HGET', KEYS[i], 'epoch') or 0) end
-if epoch ~= tonumber(ARGV[6]) then return { 'stale' } end
+for i = 4, #KEYS do epoch = epoch + tonumber(redis.call('HGET', KEYS[i], 'epoch') or 0) end
+if epoch ~= tonumber(ARGV[5]) then return { 'stale' } end
 
-local row = cjson.decode(ARGV[8])
+local row = cjson.decode(ARGV[7])
 row.at = now
 row.outcome = cjson.null
 call.attempts = call.attempts + 1
@@ -46,6 +46,6 @@ redis.call('HINCRBY', job, 'underWay', 1)
 if redis.call('HGET', job, 'status') == 'queued' then
   redis.call('HSET', job, 'status', 'in_progress')
   redis.call('HSETNX', job, 'startedAt', now)
-  announce(ARGV[4], job)
+  emit(job, 'job.in_progress')
 end
 return { 'go', call.attempts, call.failed, call.moderated, call.unknown }

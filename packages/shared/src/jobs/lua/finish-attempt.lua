@@ -1,10 +1,10 @@
 -- Closes an attempt, keeps its images, gives the call its outcome when it has one, ends the job when that was the last.
 -- First write wins: images and outcomes that are there stay. A row closed as unknown by someone else takes the truth
 -- when it comes late.
--- KEYS: job hash, open jobs
+-- KEYS: job hash
 -- ARGV: call k, seq, attempt outcome ('succeeded'|'rejected'|'failed'|'unknown'), JSON merged into the row,
 --       count ('' | 'failed' | 'unknown' | 'moderated'), call outcome ('' | 'failed'), error JSON ('' = none; kept as the call's last),
---       images JSON [{index, …}], the call's image indexes JSON, channel, retention ms
+--       images JSON [{index, …}], the call's image indexes JSON, retention ms
 -- Returns {kept images, the call's outcome ('' = work is left), the job's status when this ended it, else ''}
 local job, k, seq = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local call = read_call(job, k)
@@ -28,9 +28,12 @@ end
 
 local kept = 0
 for _, image in ipairs(cjson.decode(ARGV[8])) do
-  kept = kept + redis.call('HSETNX', job, 'image:' .. image.index, cjson.encode(image))
+  if redis.call('HSETNX', job, 'image:' .. image.index, cjson.encode(image)) == 1 then
+    kept = kept + 1
+    redis.call('HINCRBY', job, 'images', 1)
+    emit(job, 'image.completed', image.index)
+  end
 end
-if kept > 0 then redis.call('HINCRBY', job, 'images', kept) end
 if ARGV[5] ~= '' then call[ARGV[5]] = call[ARGV[5]] + 1 end
 
 local whole = true
@@ -40,13 +43,12 @@ end
 local ended = ''
 if whole then
   close_call(job, k, call, 'succeeded', nil)
-  ended = settle(job, KEYS[2], ARGV[10], tonumber(ARGV[11]))
+  ended = settle(job, tonumber(ARGV[10]))
 elseif ARGV[6] ~= '' then
   close_call(job, k, call, ARGV[6], cjson.decode(ARGV[7]))
-  ended = settle(job, KEYS[2], ARGV[10], tonumber(ARGV[11]))
+  ended = settle(job, tonumber(ARGV[10]))
 else
   if ARGV[7] ~= '' then call.error = cjson.decode(ARGV[7]) end
   write_call(job, k, call)
 end
-if kept > 0 and ended == '' then announce(ARGV[10], job) end
 return { kept, call.outcome, ended }

@@ -8,6 +8,11 @@
 --   call:<k>        JSON {attempts, failed, unknown, moderated, open, outcome, error}
 --   attempt:<k>.<s> JSON, one row for each request sent
 --   image:<i>       JSON, first write wins
+--   id account batch webhookEvents ('' or ',job.completed,…,') sequence (of its events)
+-- Everything that happens to a job is said in the step that does it: one entry in the account's bounded event stream
+-- (for replay), one message on the channel (for who listens now), one line in the outbox when a webhook wants it.
+local root = string.match(KEYS[1], '^({.-}):')
+local EVENTS_KEPT = 10000
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
@@ -33,14 +38,21 @@ local function write_attempt(job, k, seq, attempt)
   redis.call('HSET', job, 'attempt:' .. k .. '.' .. seq, cjson.encode(attempt))
 end
 
--- Tells every API process that waits: «<job id> <status>».
-local function announce(channel, job)
-  local facts = redis.call('HMGET', job, 'id', 'status')
-  redis.call('PUBLISH', channel, facts[1] .. ' ' .. facts[2])
+-- Message: «<stream id> <type> <job id> <status> <account> <batch or -> <image index or ->».
+local function emit(job, type, image)
+  local facts = redis.call('HMGET', job, 'id', 'status', 'account', 'batch', 'run', 'webhookEvents')
+  local id, status, account, batch, run = facts[1], facts[2], facts[3], facts[4], facts[5]
+  local sequence = redis.call('HINCRBY', job, 'sequence', 1)
+  local entry = redis.call('XADD', root .. ':events:' .. account, 'MAXLEN', '~', EVENTS_KEPT, '*',
+    'type', type, 'job', id, 'status', status, 'batch', batch, 'run', run, 'sequence', sequence, 'image', image or '')
+  redis.call('PUBLISH', root .. ':job-changes', table.concat({ entry, type, id, status, account, batch == '' and '-' or batch, image or '-' }, ' '))
+  if string.find(facts[6], ',' .. type .. ',', 1, true) then
+    redis.call('ZADD', root .. ':outbox', now_ms(), table.concat({ type, id, run, sequence, image or '-' }, ' '))
+  end
 end
 
--- Ends the job when no call is left. KEYS of the step: job hash, open-jobs ZSET. Returns its status when it has ended, else ''.
-local function settle(job, open_jobs, channel, retention_ms)
+-- Ends the job when no call is left. Returns its status when this ended it, else ''.
+local function settle(job, retention_ms)
   local facts = redis.call('HMGET', job, 'left', 'images', 'requested', 'withheld', 'id')
   if tonumber(facts[1]) > 0 then return '' end
   local images, requested = tonumber(facts[2]), tonumber(facts[3])
@@ -49,9 +61,9 @@ local function settle(job, open_jobs, channel, retention_ms)
   elseif facts[4] ~= '' then status = facts[4]
   elseif images > 0 then status = 'incomplete' end
   redis.call('HSET', job, 'status', status, 'finishedAt', now_ms())
-  redis.call('ZREM', open_jobs, facts[5])
+  redis.call('ZREM', root .. ':open-jobs', facts[5])
   if retention_ms > 0 then redis.call('PEXPIRE', job, retention_ms) end
-  announce(channel, job)
+  emit(job, 'job.' .. status)
   return status
 end
 

@@ -1,6 +1,6 @@
 -- Opens an ended job again for its calls without images: a new run.
--- KEYS: job hash, open jobs
--- ARGV: calls, life ms, first look ms, channel
+-- KEYS: job hash
+-- ARGV: calls, life ms, first look ms
 -- Returns {'gone'} · {'open'} it has not ended · {'whole'} nothing is missing · {'retried', run, call numbers…}
 local job = KEYS[1]
 local facts = redis.call('HMGET', job, 'id', 'status', 'left', 'run')
@@ -18,6 +18,6 @@ end
 redis.call('HSET', job, 'status', 'queued', 'run', facts[4] + 1, 'left', #again, 'withheld', '', 'expiresAt', now + ARGV[2])
 redis.call('HDEL', job, 'finishedAt', 'cancelAt')
 redis.call('PERSIST', job)
-redis.call('ZADD', KEYS[2], now + math.min(ARGV[2], ARGV[3]), facts[1])
-announce(ARGV[4], job)
+redis.call('ZADD', root .. ':open-jobs', now + math.min(ARGV[2], ARGV[3]), facts[1])
+emit(job, 'job.queued')
 return { 'retried', facts[4] + 1, unpack(again) }

@@ -1,6 +1,6 @@
 -- Withholds every call that is not under way: cancel, or the job's time is over. Calls under way finish.
--- KEYS: job hash, open jobs
--- ARGV: reason ('cancelled'|'expired'), calls, channel, retention ms
+-- KEYS: job hash
+-- ARGV: reason ('cancelled'|'expired'), calls, retention ms
 -- Returns {'gone'} · {'ended', status} it had ended before · {'done', status, withheld calls}
 local job, reason = KEYS[1], ARGV[1]
 local facts = redis.call('HMGET', job, 'status', 'left', 'expiresAt')
@@ -15,6 +15,6 @@ for k = 0, ARGV[2] - 1 do
 end
 if withheld > 0 then
   redis.call('HSET', job, 'withheld', reason)
-  if settle(job, KEYS[2], ARGV[3], tonumber(ARGV[4])) == '' then announce(ARGV[3], job) end
+  settle(job, tonumber(ARGV[3]))
 end
 return { 'done', redis.call('HGET', job, 'status'), withheld }
