@@ -1,0 +1,58 @@
+// The worker's variables; the only process.env reader of this app.
+import {
+  optionalVariable,
+  readVariables,
+  requiredVariable,
+  type Values,
+  variable,
+} from '@darkroom/shared/base/config.ts';
+import { sharedVariables, wholeNumber } from '@darkroom/shared/base/variables.ts';
+import { z } from 'zod';
+
+export const workerVariables = {
+  ...sharedVariables,
+  PORT: optionalVariable(wholeNumber(0, 65_535), {
+    about: 'Port of `/livez` and `/metrics`; 0 = any, unset = none.',
+    allowed: '0..65535',
+  }),
+  OPENAI_API_KEY: requiredVariable(z.string().min(1), {
+    about: 'The key images are bought with.',
+    allowed: 'an OpenAI API key',
+    secret: true,
+  }),
+  OPENAI_BASE_URL: variable(z.string().regex(/^https?:\/\//, 'not an http(s) URL'), 'https://api.openai.com/v1', {
+    about: 'The upstream, `/v1` included.',
+    allowed: 'http://… or https://…',
+  }),
+  WORKER_CONCURRENCY: variable(wholeNumber(1, 1_000), '20', {
+    about: 'Calls under way in one process, all models together.',
+    allowed: '1..1000',
+  }),
+  MAX_ATTEMPTS: variable(wholeNumber(1, 100), '5', {
+    about: 'Attempts of one call that may fail with a 5xx or before sending.',
+    allowed: '1..100',
+  }),
+  CALL_TIMEOUT_MS: variable(wholeNumber(100, 3_600_000), '600000', {
+    about: 'Longest upstream attempt, ms.',
+    allowed: '100..3600000',
+  }),
+  SHUTDOWN_TIMEOUT_MS: variable(wholeNumber(0, 3_600_000), '150000', {
+    about: 'How long SIGTERM waits for calls under way, ms.',
+    allowed: '0..3600000',
+  }),
+  LOCK_DURATION_MS: variable(wholeNumber(1_000, 600_000), '60000', {
+    about: 'How long a dead worker keeps its calls from the others, ms; longer than any Redis outage to be ridden out.',
+    allowed: '1000..600000',
+  }),
+  ON_UNKNOWN: variable(z.enum(['retry', 'fail']), 'retry', {
+    about: 'A call whose outcome is unknown may have been paid: `retry` makes it once more, `fail` never.',
+    allowed: '`retry` or `fail`',
+  }),
+};
+
+export type WorkerConfig = Values<typeof workerVariables>;
+
+/** Throws ConfigError naming every wrong variable. */
+export function readConfig(): WorkerConfig {
+  return readVariables(workerVariables, process.env);
+}

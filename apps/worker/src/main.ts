@@ -1,0 +1,70 @@
+// The worker process: config → deps → workers; SIGTERM finishes what has been sent and exits.
+import { ConfigError } from '@darkroom/shared/base/config.ts';
+import { openRedis } from '@darkroom/shared/base/redis.ts';
+import { readConfig } from './config.ts';
+import { type Deps, openDeps } from './deps.ts';
+import { startHttp } from './http.ts';
+import { startSweep } from './processors/sweep.ts';
+import { startLaneWorkers } from './worker.ts';
+
+async function main(): Promise<void> {
+  const config = readConfig();
+  const deps = await openDeps(config);
+  const connection = await openRedis(config.REDIS_URL, 'patient', (error) =>
+    deps.log.warn({ err: error }, 'queue connection'),
+  );
+  const lanes = startLaneWorkers(deps, connection);
+  const sweep = startSweep(deps);
+  const http = config.PORT === null ? null : await startHttp(deps, config.HOST, config.PORT);
+  deps.log.info(
+    { concurrency: config.WORKER_CONCURRENCY, upstream: new URL(config.OPENAI_BASE_URL).host },
+    'worker ready',
+  );
+
+  await firstStopSignal();
+  process.once('SIGTERM', exitNow).once('SIGINT', exitNow);
+  deps.log.info({ underWay: deps.slots.taken }, 'worker stops: no new calls');
+  const isClean = await within(config.SHUTDOWN_TIMEOUT_MS, Promise.all([lanes.stop(), sweep.stop()]));
+  if (!isClean) return leaveOpen(deps);
+  http?.close();
+  connection.disconnect();
+  await deps.close();
+  deps.log.info('worker stopped');
+  process.exit(0);
+}
+
+function firstStopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve()).once('SIGINT', () => resolve());
+  });
+}
+
+function exitNow(): never {
+  process.exit(1);
+}
+
+/** Whether `work` ended in time. */
+async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const isClean = await Promise.race([work.then(() => true as const), late]);
+  clearTimeout(timer);
+  return isClean;
+}
+
+/** Attempts still open become unknown when their calls are taken up again. */
+function leaveOpen(deps: Deps): never {
+  deps.log.error({ attempts: [...deps.underWay] }, 'worker stopped with attempts left open');
+  process.exit(1);
+}
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(
+    `${error instanceof ConfigError ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  process.exit(1);
+}

@@ -1,0 +1,57 @@
+// After a crash: an earlier attempt of the call may have stored images nobody recorded. They are found under their
+// fixed keys and recorded, so that only what is missing is bought again.
+
+import { findStored } from '@darkroom/shared/images/save-image.ts';
+import type { AttemptRow, ImageRow } from '@darkroom/shared/jobs/record.ts';
+import { finishAttempt } from '@darkroom/shared/jobs/steps.ts';
+import { actualMicroUsd } from '@darkroom/shared/models/price.ts';
+import type { Deps } from '../deps.ts';
+import { keepOptionsOf } from './keep-image.ts';
+import type { CallWork } from './run-call.ts';
+
+/** Records what is found; true when that gave the call its outcome. Looks only if an earlier attempt may have stored something. */
+export async function recoverStored(deps: Deps, work: CallWork): Promise<boolean> {
+  const attempt = work.record.attempts.findLast((row) => row.call === work.call && mayHaveStored(row));
+  if (attempt === undefined) return false;
+  const found = (await Promise.all(work.missing.map((index) => findImage(deps, work, index, attempt)))).filter(
+    (row) => row !== null,
+  );
+  if (found.length === 0) return false;
+  const { record, call } = work;
+  const isWhole = found.length === work.missing.length;
+  const finished = await finishAttempt(deps.steps, {
+    jobId: record.id,
+    call,
+    // With images missing the attempt's outcome stays unknown; the paying gate closes it.
+    seq: isWhole ? attempt.seq : 0,
+    outcome: 'succeeded',
+    facts:
+      attempt.answeredAt === undefined
+        ? { costMicroUsd: actualMicroUsd(record.spec.model, record.spec.body, found.length, null) }
+        : {},
+    count: '',
+    isFinal: false,
+    error: null,
+    images: found,
+    callImages: record.spec.calls[call] ?? [],
+  });
+  deps.log.info(
+    { jobId: record.id, call, attempt: attempt.seq, images: found.length, jobEnded: finished.jobEnded },
+    'stored images recovered',
+  );
+  return finished.callOutcome !== '';
+}
+
+function mayHaveStored(attempt: AttemptRow): boolean {
+  return attempt.outcome === null || attempt.outcome === 'unknown' || attempt.outcome === 'succeeded';
+}
+
+async function findImage(
+  deps: Deps,
+  { record }: CallWork,
+  index: number,
+  attempt: AttemptRow,
+): Promise<ImageRow | null> {
+  const stored = await findStored(deps.store, keepOptionsOf(record, index, attempt));
+  return stored === null ? null : { index, revisedPrompt: null, ...stored };
+}

@@ -1,0 +1,159 @@
+// An attempt that brought no image: what its verdict means for the attempt's row, the call, the bucket and the item.
+import type { ServiceError, Verdict } from '@darkroom/shared/base/errors.ts';
+import type { AttemptOutcome, JobStatus, StoredError } from '@darkroom/shared/jobs/record.ts';
+import { finishAttempt } from '@darkroom/shared/jobs/steps.ts';
+import { findModel } from '@darkroom/shared/models/rules.ts';
+import { replacementOf } from '@darkroom/shared/models/translate.ts';
+import type { Deps } from '../deps.ts';
+import type { Observation } from '../governor/observation.ts';
+import { isModelUnknown } from '../upstream/classify.ts';
+import { backoffMs } from '../verdict.ts';
+import type { NextStep, SentAttempt } from './run-call.ts';
+
+interface Failure {
+  readonly error: ServiceError;
+  readonly observation: Observation | null;
+}
+
+/** An unknown outcome is tried again at most once (contract section 5). */
+const MOST_UNKNOWN = 1;
+const MOST_MODERATED = 1;
+
+export async function settleFailure(deps: Deps, attempt: SentAttempt, failure: Failure): Promise<NextStep> {
+  const { record, call } = attempt.work;
+  const error = await noteRetirement(deps, attempt, failure.error);
+  await tellGovernor(deps, attempt, failure);
+  const isFinal = isLast(deps, attempt, error.verdict);
+  const finished = await finishAttempt(deps.steps, {
+    jobId: record.id,
+    call,
+    seq: attempt.gate.seq,
+    outcome: outcomeOf(error),
+    facts: { status: error.status, code: error.code, requestId: error.requestId },
+    count: countOf(error.verdict),
+    isFinal,
+    error: toStoredError(error),
+    images: [],
+    callImages: record.spec.calls[call] ?? [],
+  });
+  report(deps, attempt, error, isFinal, finished.jobEnded);
+  return finished.callOutcome === '' ? nextStep(attempt, error, failure.observation) : { kind: 'done' };
+}
+
+/** «Does not exist» for a model our rules call deprecated means that it has been retired: said to all processes. */
+async function noteRetirement(deps: Deps, attempt: SentAttempt, error: ServiceError): Promise<ServiceError> {
+  const rules = findModel(attempt.work.record.spec.model);
+  if (!isModelUnknown(error) || rules?.status !== 'deprecated') return error;
+  await deps.redis.sadd(deps.keys.retiredModels, rules.id);
+  error.code = 'model_retired';
+  error.message = `${error.message} ${rules.id} has been retired; use ${replacementOf(rules)?.id ?? 'another model'}.`;
+  return error;
+}
+
+async function tellGovernor(deps: Deps, attempt: SentAttempt, { error, observation }: Failure): Promise<void> {
+  const { permit } = attempt;
+  const { model } = attempt.work.record.spec;
+  await permit.giveBack('used');
+  if (observation) await deps.governor.observe(model, observation);
+  if (error.verdict === 'later' && observation) await deps.governor.stop(model, observation);
+  if (error.verdict === 'pause') {
+    const ms = await deps.governor.pauseKey(permit.upstreamKey, error, permit.isProbe);
+    deps.metrics.upstreamKeyPaused.set({ key: permit.upstreamKey }, 1);
+    deps.log.error(
+      { upstreamKey: permit.upstreamKey, code: error.code, status: error.status, probeInMs: ms },
+      'upstream key paused',
+    );
+  } else if (permit.isProbe && observation) {
+    await deps.governor.resumeKey(permit.upstreamKey);
+  }
+}
+
+function isLast(deps: Deps, { gate }: SentAttempt, verdict: Verdict): boolean {
+  switch (verdict) {
+    case 'final':
+      return true;
+    case 'retry':
+      return gate.failed + 1 >= deps.config.MAX_ATTEMPTS;
+    case 'moderated':
+      return gate.moderated >= MOST_MODERATED;
+    case 'unknown':
+      return deps.config.ON_UNKNOWN === 'fail' || gate.unknown >= MOST_UNKNOWN;
+    case 'later':
+    case 'pause':
+    case 'split':
+      return false;
+  }
+}
+
+function countOf(verdict: Verdict): 'failed' | 'moderated' | 'unknown' | '' {
+  switch (verdict) {
+    case 'retry':
+      return 'failed';
+    case 'moderated':
+      return 'moderated';
+    case 'unknown':
+      return 'unknown';
+    case 'final':
+    case 'later':
+    case 'pause':
+    case 'split':
+      return '';
+  }
+}
+
+function outcomeOf(error: ServiceError): AttemptOutcome {
+  if (error.verdict === 'unknown') return 'unknown';
+  return error.verdict === 'retry' || error.verdict === 'moderated' ? 'failed' : 'rejected';
+}
+
+function nextStep(attempt: SentAttempt, error: ServiceError, observation: Observation | null): NextStep {
+  if (error.verdict === 'retry' || error.verdict === 'unknown') {
+    const failures = attempt.gate.failed + attempt.gate.unknown + 1;
+    return { kind: 'delay', ms: backoffMs(failures, error.retryAfterMs, Math.random()) };
+  }
+  if (error.verdict === 'split') {
+    const told = Math.floor(observation?.limit ?? 1);
+    return { kind: 'again', largest: Math.max(1, Math.min(told, attempt.images.length - 1)) };
+  }
+  return { kind: 'again' };
+}
+
+function toStoredError(error: ServiceError): StoredError {
+  return {
+    code: error.code,
+    type: error.type,
+    message: error.message,
+    param: error.param,
+    status: error.status,
+    requestId: error.requestId,
+  };
+}
+
+function report(
+  deps: Deps,
+  attempt: SentAttempt,
+  error: ServiceError,
+  isFinal: boolean,
+  jobEnded: JobStatus | null,
+): void {
+  if (jobEnded !== null) deps.metrics.jobsEnded.inc({ status: jobEnded });
+  const { record, call } = attempt.work;
+  const model = record.spec.lane;
+  deps.metrics.calls.inc({ model, outcome: outcomeOf(error) });
+  deps.metrics.upstreamErrors.inc({ model, verdict: error.verdict });
+  deps.log.warn(
+    {
+      jobId: record.id,
+      call,
+      attempt: attempt.gate.seq,
+      requestId: error.requestId,
+      status: error.status,
+      code: error.code,
+      verdict: error.verdict,
+      isFinal,
+      ms: Date.now() - attempt.startedAt,
+      jobEnded,
+    },
+    'call failed',
+  );
+}

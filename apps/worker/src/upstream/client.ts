@@ -1,0 +1,116 @@
+// One HTTP attempt at the upstream, never a retry. Answers with images or throws a ServiceError that carries the verdict.
+import { ServiceError } from '@darkroom/shared/base/errors.ts';
+import type { UpstreamBody } from '@darkroom/shared/models/price.ts';
+import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from 'openai';
+import { Agent, fetch as undiciFetch } from 'undici';
+import { type Observation, observe } from '../governor/observation.ts';
+import { Slots } from '../slots.ts';
+import { classifyFailure, classifyReply, type UpstreamReply } from './classify.ts';
+import { type ImagesReply, parseImagesReply } from './reply.ts';
+import { noteSending, trackSending } from './sent.ts';
+
+/** Replies parsed at the same time in one process (house.md 4). */
+const READERS = 8;
+const CONNECT_TIMEOUT_MS = 10_000;
+
+export interface UpstreamOptions {
+  readonly apiKey: string;
+  readonly baseUrl: string;
+  /** The whole attempt, from connecting to the last byte, ms. */
+  readonly callTimeoutMs: number;
+}
+
+export interface UpstreamAnswer extends ImagesReply {
+  readonly status: number;
+  readonly requestId: string | null;
+  readonly observation: Observation;
+}
+
+export type UpstreamResult =
+  | { readonly kind: 'answered'; readonly answer: UpstreamAnswer }
+  | { readonly kind: 'failed'; readonly error: ServiceError; readonly observation: Observation | null };
+
+export interface Upstream {
+  /** Asks for `n` images. Never rejects for what the upstream or the network does. */
+  generate(body: UpstreamBody, n: number): Promise<UpstreamResult>;
+  close(): Promise<void>;
+}
+
+export function openUpstream(options: UpstreamOptions): Upstream {
+  const agent = new Agent({
+    connect: { timeout: CONNECT_TIMEOUT_MS },
+    // Node's and undici's own 300 s would end a long call before the upstream does (openai-images.md 3.4).
+    headersTimeout: options.callTimeoutMs + 10_000,
+    bodyTimeout: options.callTimeoutMs + 10_000,
+  });
+  const client = new OpenAI({
+    apiKey: options.apiKey,
+    baseURL: options.baseUrl,
+    maxRetries: 0,
+    timeout: options.callTimeoutMs,
+    fetch: undiciFetch as unknown as typeof fetch,
+    fetchOptions: { dispatcher: agent.compose(noteSending), redirect: 'manual' } as never,
+    logLevel: 'off',
+  });
+  const readers = new Slots(READERS);
+
+  const request = async (body: UpstreamBody, n: number, signal: AbortSignal): Promise<UpstreamAnswer> => {
+    const response = await client.images.generate({ ...body, n } as never, { signal }).asResponse();
+    const requestId = response.headers.get('x-request-id');
+    const slot = await readers.take();
+    try {
+      const reply = parseImagesReply(await response.text(), requestId);
+      return { ...reply, status: response.status, requestId, observation: observe(response.headers, '', Date.now()) };
+    } finally {
+      slot.free();
+    }
+  };
+
+  return {
+    async generate(body, n) {
+      const flight = trackSending(() => request(body, n, AbortSignal.timeout(options.callTimeoutMs)));
+      try {
+        return { kind: 'answered', answer: await flight.result };
+      } catch (error) {
+        return toFailure(error, flight.wasSent(), n);
+      }
+    },
+    async close() {
+      await agent.destroy();
+    },
+  };
+}
+
+function toFailure(error: unknown, wasSent: boolean, images: number): UpstreamResult {
+  if (error instanceof ServiceError) return { kind: 'failed', error, observation: null };
+  if (error instanceof APIError && error.status !== undefined) {
+    const reply = toReply(error);
+    return { kind: 'failed', error: classifyReply(reply, images), observation: reply.observation };
+  }
+  const cause =
+    error instanceof APIConnectionError || error instanceof APIUserAbortError ? (error.cause ?? error) : error;
+  return { kind: 'failed', error: classifyFailure(cause, wasSent), observation: null };
+}
+
+function toReply(error: APIError): UpstreamReply {
+  const body = toRecord(error.error);
+  const message = typeof body['message'] === 'string' ? body['message'] : null;
+  return {
+    status: error.status as number,
+    requestId: error.requestID ?? null,
+    type: toText(body['type']),
+    code: toText(body['code']),
+    param: toText(body['param']),
+    message,
+    moderationStage: toText(toRecord(body['moderation_details'])['moderation_stage']),
+    observation: observe(error.headers ?? new Headers(), error.status === 429 ? (message ?? '') : '', Date.now()),
+  };
+}
+
+function toRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function toText(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}

@@ -1,0 +1,35 @@
+import { describe, expect, test } from 'vitest';
+import { parseImagesReply } from './reply.ts';
+
+describe('a 200', () => {
+  test('gives bytes, links, revised prompts and usage', () => {
+    const text = JSON.stringify({
+      data: [
+        { b64_json: Buffer.from('abc').toString('base64'), revised_prompt: 'a better cat' },
+        { url: 'https://x/1.png' },
+      ],
+      usage: { input_tokens: 3 },
+    });
+    const reply = parseImagesReply(text, 'req_1');
+    expect(reply.images[0]).toMatchObject({ kind: 'bytes', revisedPrompt: 'a better cat' });
+    expect(reply.images[0]?.kind === 'bytes' && reply.images[0].bytes.toString()).toBe('abc');
+    expect(reply.images[1]).toEqual({ kind: 'url', url: 'https://x/1.png', revisedPrompt: null });
+    expect(reply.usage).toEqual({ input_tokens: 3 });
+  });
+
+  test.each([
+    ['an empty body', ''],
+    ['a cut-off body', '{"data":[{"b64_json":"aGVsb'],
+    ['HTML', '<html></html>'],
+    ['null', 'null'],
+    ['a list', '[]'],
+    ['no data', '{"created":1}'],
+    ['empty data', '{"data":[]}'],
+    ['data of nothing', '{"data":[null,{},{"b64_json":""},{"b64_json":7}]}'],
+    ['an error inside', '{"error":{"message":"Rate limit reached"}}'],
+  ])('with %s is an unknown outcome', (_, text) => {
+    expect(() => parseImagesReply(text, 'req_1')).toThrowError(
+      expect.objectContaining({ verdict: 'unknown', code: 'outcome_unknown' }),
+    );
+  });
+});
