@@ -26,10 +26,17 @@ export function startHttp(deps: Deps, host: string, port: number): Promise<Serve
 async function answer(deps: Deps, url: string): Promise<{ status: number; type: string; body: string }> {
   if (url === '/livez') return { status: 200, type: 'application/json', body: '{"status":"ok"}' };
   if (url === '/metrics')
-    return { status: 200, type: deps.metrics.registry.contentType, body: await deps.metrics.registry.metrics() };
+    return { status: 200, type: deps.metrics.registry.contentType, body: await readMetrics(deps) };
   return {
     status: 404,
     type: 'application/json',
     body: '{"error":{"message":"Not found.","type":"invalid_request_error","param":null,"code":"not_found"}}',
   };
+}
+
+/** Pauses are another process's doing as often as ours, so they are asked for at each scrape. */
+async function readMetrics(deps: Deps): Promise<string> {
+  for (const [key, isPaused] of await deps.governor.pauses())
+    deps.metrics.upstreamKeyPaused.set({ key }, isPaused ? 1 : 0);
+  return deps.metrics.registry.metrics();
 }

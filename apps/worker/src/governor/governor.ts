@@ -58,6 +58,8 @@ export interface Governor {
   pauseKey(upstreamKey: string, error: ServiceError, probeFailed: boolean): Promise<number>;
   /** The key was accepted: if it was paused, it goes on. */
   resumeKey(upstreamKey: string): Promise<boolean>;
+  /** Upstream keys and whether they are paused now. */
+  pauses(): Promise<ReadonlyMap<string, boolean>>;
   close(): void;
 }
 
@@ -142,6 +144,10 @@ export function openGovernor(options: GovernorOptions): Governor {
 
     async resumeKey(key) {
       return (await runScript(redis, RESUME_KEY, [keys.upstreamKey(key)], [keys.limitChanges, key])) === 1;
+    },
+
+    async pauses() {
+      return new Map([[upstreamKey, (await redis.hexists(upstreamKeyHash, 'paused')) === 1]]);
     },
 
     close() {

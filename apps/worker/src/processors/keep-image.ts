@@ -2,7 +2,7 @@
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { toUsd } from '@darkroom/shared/base/units.ts';
 import { downloadResult } from '@darkroom/shared/images/download.ts';
-import { type KeepOptions, saveImage } from '@darkroom/shared/images/save-image.ts';
+import { findStored, type KeepOptions, saveImage } from '@darkroom/shared/images/save-image.ts';
 import { StorageError } from '@darkroom/shared/images/store.ts';
 import type { AttemptRow, ImageRow, JobRecord } from '@darkroom/shared/jobs/record.ts';
 import type { Deps } from '../deps.ts';
@@ -15,7 +15,10 @@ export type Kept =
   /** Not now: storage or the link's host is away. */
   | { readonly kind: 'later'; readonly reason: string };
 
-/** Stores `image` as the job's image `index`. Fetched bytes stay in `fetched`, so that a link is followed once. */
+/**
+ * Stores `image` as the job's image `index`. Fetched bytes stay in `fetched`, so that a link is followed once. The first
+ * one stored wins, as in the record: the late answer of a frozen worker must not replace what was delivered meanwhile.
+ */
 export async function keepImage(
   deps: Deps,
   options: KeepOptions,
@@ -31,7 +34,7 @@ export async function keepImage(
   }
   const bytes = image.kind === 'bytes' ? image.bytes : (fetched.get(index) ?? Buffer.alloc(0));
   try {
-    const stored = await saveImage(deps.store, { ...options, bytes });
+    const stored = (await findStored(deps.store, options)) ?? (await saveImage(deps.store, { ...options, bytes }));
     return { kind: 'kept', row: { index, revisedPrompt: image.revisedPrompt, ...stored } };
   } catch (error) {
     if (error instanceof StorageError) return { kind: 'later', reason: error.message };

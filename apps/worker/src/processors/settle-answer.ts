@@ -9,6 +9,7 @@ import type { Deps } from '../deps.ts';
 import type { UpstreamAnswer } from '../upstream/client.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
 import { keepImage, keepOptionsOf } from './keep-image.ts';
+import { resumeKey } from './resume-key.ts';
 import type { NextStep, SentAttempt } from './run-call.ts';
 
 export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: UpstreamAnswer): Promise<NextStep> {
@@ -61,7 +62,7 @@ async function keepBooks(deps: Deps, attempt: SentAttempt, answer: UpstreamAnswe
     noteAnswer(deps.steps, record.id, call, attempt.gate.seq, facts),
     permit.giveBack('used'),
     deps.governor.observe(record.spec.model, answer.observation),
-    permit.isProbe ? deps.governor.resumeKey(permit.upstreamKey) : Promise.resolve(false),
+    ...(permit.isProbe ? [resumeKey(deps, permit.upstreamKey)] : []),
   ];
   for (const result of await Promise.allSettled(steps)) {
     if (result.status === 'rejected')

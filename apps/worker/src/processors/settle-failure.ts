@@ -8,6 +8,7 @@ import type { Deps } from '../deps.ts';
 import type { Observation } from '../governor/observation.ts';
 import { isModelUnknown } from '../upstream/classify.ts';
 import { backoffMs } from '../verdict.ts';
+import { resumeKey } from './resume-key.ts';
 import type { NextStep, SentAttempt } from './run-call.ts';
 
 interface Failure {
@@ -58,13 +59,12 @@ async function tellGovernor(deps: Deps, attempt: SentAttempt, { error, observati
   if (error.verdict === 'later' && observation) await deps.governor.stop(model, observation);
   if (error.verdict === 'pause') {
     const ms = await deps.governor.pauseKey(permit.upstreamKey, error, permit.isProbe);
-    deps.metrics.upstreamKeyPaused.set({ key: permit.upstreamKey }, 1);
     deps.log.error(
       { upstreamKey: permit.upstreamKey, code: error.code, status: error.status, probeInMs: ms },
       'upstream key paused',
     );
   } else if (permit.isProbe && observation) {
-    await deps.governor.resumeKey(permit.upstreamKey);
+    await resumeKey(deps, permit.upstreamKey);
   }
 }
 

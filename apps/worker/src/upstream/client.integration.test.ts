@@ -7,7 +7,7 @@ import { openUpstream, type Upstream, type UpstreamResult } from './client.ts';
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
+  for (const thing of open.splice(0).toReversed()) await thing.close();
 });
 
 /** A server that answers each request's bytes with `answer`; keeps what it got. */

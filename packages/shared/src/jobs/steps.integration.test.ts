@@ -157,7 +157,9 @@ describe('a job', () => {
     subscriber.on('message', (_: string, message: string) => heard.push(message));
     const id = await newJob({ calls: [[0]] });
     await finishAttempt(steps, success(id, 0, await begin(id, 0)));
-    await expect.poll(() => heard.some((message) => message.includes(` job.completed ${id} completed acme - -`))).toBe(true);
+    await expect
+      .poll(() => heard.some((message) => message.includes(` job.completed ${id} completed acme - -`)))
+      .toBe(true);
     subscriber.disconnect();
   });
 });
@@ -312,7 +314,7 @@ describe('the end of an attempt', () => {
     expect(await noteAnswer(steps, id, 0, seq, { costMicroUsd: 77, requestId: 'req_7' })).toBe(true);
     await begin(id, 0);
     expect((await job(id)).attempts[0]).toMatchObject({
-      outcome: 'unknown',
+      outcome: 'succeeded',
       costMicroUsd: 77,
       requestId: 'req_7',
       answeredAt: expect.any(Number),

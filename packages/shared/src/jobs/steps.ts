@@ -197,12 +197,10 @@ export async function withholdCalls(
   reason: 'cancelled' | 'expired',
 ): Promise<Withheld> {
   const { redis, keys } = steps;
-  const reply = (await runScript(
-    redis,
-    WITHHOLD,
-    [keys.job(jobId)],
-    [reason, calls, toRetention(steps)],
-  )) as [Withheld['kind'], JobStatus];
+  const reply = (await runScript(redis, WITHHOLD, [keys.job(jobId)], [reason, calls, toRetention(steps)])) as [
+    Withheld['kind'],
+    JobStatus,
+  ];
   return reply[0] === 'gone' ? { kind: 'gone' } : { kind: reply[0], status: reply[1] };
 }
 

@@ -15,7 +15,8 @@ export function estimateTokens(model: string, body: UpstreamBody, images: number
   if (rules === null) return 0;
   const output = outputTokensOf(rules, named(body['quality'], AUTO_QUALITY), named(body['size'], AUTO_SIZE));
   if (output === null) return 0;
-  const prompt = typeof body['prompt'] === 'string' ? Math.ceil(codePointsOf(body['prompt']) / CHARACTERS_PER_TOKEN) : 0;
+  const prompt =
+    typeof body['prompt'] === 'string' ? Math.ceil(codePointsOf(body['prompt']) / CHARACTERS_PER_TOKEN) : 0;
   return output * images + prompt;
 }
 

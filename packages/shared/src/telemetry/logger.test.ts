@@ -28,11 +28,14 @@ describe('createLogger', () => {
     expect(lines).toEqual([]);
   });
 
-  it.each(['authorization', 'apiKey', 'secret', 'password', 'token', 'b64_json'])('hides %s at any of three depths', (field) => {
-    const { logger, lines } = logTo();
-    logger.info({ [field]: 'hush', a: { [field]: 'hush', b: { [field]: 'hush' } } });
-    expect(lines.join('')).not.toContain('hush');
-  });
+  it.each(['authorization', 'apiKey', 'secret', 'password', 'token', 'b64_json'])(
+    'hides %s at any of three depths',
+    (field) => {
+      const { logger, lines } = logTo();
+      logger.info({ [field]: 'hush', a: { [field]: 'hush', b: { [field]: 'hush' } } });
+      expect(lines.join('')).not.toContain('hush');
+    },
+  );
 
   it('hides prompts unless told otherwise', () => {
     const hidden = logTo();
@@ -45,8 +48,14 @@ describe('createLogger', () => {
 
   it('logs of an error no more than what describes it, causes included', () => {
     const { logger, lines, last } = logTo();
-    const cause = Object.assign(new Error('reply was sk-aaaaaaaaaaaa'), { body: 'IMAGE BYTES', command: { args: ['PROMPT'] } });
-    logger.error({ err: Object.assign(new Error('failed', { cause }), { code: 'E1', status: 502, response: 'BODY' }) }, 'x');
+    const cause = Object.assign(new Error('reply was sk-aaaaaaaaaaaa'), {
+      body: 'IMAGE BYTES',
+      command: { args: ['PROMPT'] },
+    });
+    logger.error(
+      { err: Object.assign(new Error('failed', { cause }), { code: 'E1', status: 502, response: 'BODY' }) },
+      'x',
+    );
     expect(lines.join('')).not.toMatch(/IMAGE BYTES|PROMPT|BODY|sk-aaaa/);
     expect(last()['err']).toMatchObject({
       type: 'Error',

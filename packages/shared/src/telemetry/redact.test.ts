@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { redactLine } from './redact.ts';
 
@@ -11,7 +11,11 @@ const SECRETS: readonly (readonly [what: string, secret: string, line: (secret: 
   ['a presigned signature', 'f00dfeed', (secret) => `GET https://b.s3/x?X-Amz-Signature=${secret}&x=1`],
   ['a presigned credential', 'KEYID%2F20261122', (secret) => `https://b.s3/x?a=1&X-Amz-Credential=${secret}`],
   ['a session token', 'IQoJb3JpZ2lu', (secret) => `https://b.s3/x?X-Amz-Security-Token=${secret}"`],
-  ['our own signature', 'Zm9vYmFy_-x', (secret) => JSON.stringify({ url: `http://h/v1/images/i/content?exp=1&sig=${secret}` })],
+  [
+    'our own signature',
+    'Zm9vYmFy_-x',
+    (secret) => JSON.stringify({ url: `http://h/v1/images/i/content?exp=1&sig=${secret}` }),
+  ],
   ['a Redis password', 'hunter2', (secret) => `connect ECONNREFUSED redis://user:${secret}@cache:6379`],
   ['a TLS Redis password', 'hunter2', (secret) => `rediss://:${secret}@cache:6379/1`],
 ];

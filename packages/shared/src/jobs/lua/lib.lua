@@ -77,11 +77,12 @@ local function close_call(job, k, call, outcome, err)
   return true
 end
 
--- Closes an attempt whose end nobody saw; what it may have cost stays in the row.
+-- Closes an attempt whose end nobody saw. If its answer was noted it did succeed and is paid, though its images may be
+-- lost; else its outcome is unknown. Either way the call may be repeated only as an unknown one.
 local function close_as_unknown(job, k, call)
   local attempt = read_attempt(job, k, call.open)
   if attempt and attempt.outcome == cjson.null then
-    attempt.outcome = 'unknown'
+    attempt.outcome = attempt.answeredAt and 'succeeded' or 'unknown'
     attempt.code = 'worker_lost'
     write_attempt(job, k, call.open, attempt)
   end
