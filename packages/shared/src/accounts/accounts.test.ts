@@ -17,7 +17,7 @@ describe('parseApiKeys', () => {
     ['a name with a space', `a b:${KEY}`],
     ['a name of 65 characters', `${'n'.repeat(65)}:${KEY}`],
     ['another prefix', 'a:sk_0123456789abcdef'],
-    ['a short key', 'a:dk_0123456789abcde'],
+    ['a key of another kind', 'a:sk_0123456789abcdef'],
     ['a key with a dot', 'a:dk_0123456789.abcdef'],
     ['an empty entry', `a:${KEY},`],
   ])('refuses %s without repeating it', (_what, text) => {

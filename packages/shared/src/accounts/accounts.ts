@@ -5,7 +5,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 /** The account of every request under AUTH=off. */
 export const DEFAULT_ACCOUNT = 'default';
 
-const ENTRY = /^([A-Za-z0-9_-]{1,64}):(dk_[A-Za-z0-9_-]{16,})$/;
+const ENTRY = /^([A-Za-z0-9_-]{1,64}):(dk_[A-Za-z0-9_-]+)$/;
 
 export interface AccountKey {
   readonly account: string;
@@ -27,7 +27,7 @@ export function parseApiKeys(text: string): ParsedApiKeys {
   for (const [index, entry] of text.split(',').entries()) {
     const match = ENTRY.exec(entry.trim());
     const keyHash = hashSecret(match?.[2] ?? '');
-    if (!match) problems.push(`entry ${index + 1} is not name:dk_ with at least 16 letters, digits, _ or -`);
+    if (!match) problems.push(`entry ${index + 1} is not name:dk_ followed by letters, digits, _ or -`);
     else if (keys.some((known) => known.keyHash.equals(keyHash))) problems.push(`entry ${index + 1} repeats a key`);
     else keys.push({ account: match[1] ?? '', keyHash });
   }

@@ -1,0 +1,126 @@
+// The API's configuration, and the only place in this app that knows environment variables. README's table is made from
+// `apiVariables`.
+import { type AccountKey, hashSecret, parseApiKeys } from '@darkroom/shared/accounts/accounts.ts';
+import { ConfigError, optionalVariable, readVariables, type Values, variable } from '@darkroom/shared/base/config.ts';
+import { boolean, durationMs, sharedVariables, wholeNumber } from '@darkroom/shared/base/variables.ts';
+import { parseStorageUrl } from '@darkroom/shared/images/open-store.ts';
+import { findModel } from '@darkroom/shared/models/rules.ts';
+import { z } from 'zod';
+import { isLoopback } from './http/loopback.ts';
+
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'not an http(s) URL' })
+  .refine((text) => !/[?#]/.test(text), 'has a query or fragment')
+  .transform((text) => text.replace(/\/+$/, ''));
+
+const apiKeys: z.ZodType<readonly AccountKey[], string> = z.string().transform((text, context) => {
+  const parsed = parseApiKeys(text);
+  if (parsed.ok) return parsed.keys;
+  for (const message of parsed.problems) context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+});
+
+const adminKeyHash = z
+  .string()
+  .regex(/^[\x21-\x7e]+$/, 'not visible ASCII characters')
+  .transform(hashSecret);
+
+const finiteDurationMs = durationMs.refine((ms) => Number.isFinite(ms) && ms > 0, 'has to end');
+
+export const apiVariables = {
+  ...sharedVariables,
+  PORT: variable(wholeNumber(1, 65_535), '3000', { about: 'Port the API listens on.', allowed: 'a port, 1 to 65535' }),
+  PUBLIC_URL: optionalVariable(httpUrl, {
+    about: 'Address callers reach the API under; image links begin with it. Default: `http://localhost:$PORT`.',
+    allowed: 'http://… or https://…',
+  }),
+  STORAGE_PUBLIC_URL: optionalVariable(httpUrl, {
+    about: 'Address under which the stored images are public (a CDN); image links are this + key, unsigned.',
+    allowed: 'http://… or https://…',
+  }),
+  MODEL_POLICY: variable(z.enum(['translate', 'strict', 'passthrough']), 'translate', {
+    about: 'Requests for a retired model: sent to its replacement, refused, or sent as they are.',
+    allowed: '`translate`, `strict` or `passthrough`',
+  }),
+  DEFAULT_MODEL: variable(z.string().min(1), 'gpt-image-2.6-flare', {
+    about: 'Model of requests that name none.',
+    allowed: 'a model id',
+  }),
+  ALLOW_UNKNOWN_MODELS: variable(boolean, 'false', {
+    about: 'Pass models on that the rules do not know.',
+    allowed: '`true` or `false`',
+  }),
+  AUTH: variable(z.enum(['keys', 'off']), 'keys', {
+    about: 'Who may call: holders of an API key, or everyone on this machine (`off`, only with a loopback HOST).',
+    allowed: '`keys` or `off`',
+  }),
+  API_KEYS: optionalVariable(apiKeys, {
+    about: 'API keys and the accounts they belong to: `name:dk_…,name:dk_…`.',
+    allowed: 'name:dk_… pairs separated by commas',
+    secret: true,
+  }),
+  ADMIN_KEY: optionalVariable(adminKeyHash, {
+    about: 'Bearer key of the admin routes; when set, `/metrics` needs it too.',
+    allowed: 'visible ASCII characters; use 16 or more',
+    secret: true,
+  }),
+  SIGNING_SECRET: optionalVariable(z.string().min(1), {
+    about: 'Signs image links. Default: made once and kept in Redis.',
+    allowed: 'any text; use 32 random characters or more',
+    secret: true,
+  }),
+  IMAGE_URL_TTL: variable(finiteDurationMs, '24h', {
+    about: 'How long an image link holds.',
+    allowed: 'a duration: `90s`, `12h`, `30d`',
+  }),
+  MAX_QUEUE_DEPTH: variable(wholeNumber(1, 100_000_000), '100000', {
+    about: 'Calls that may wait per model; further jobs get 429 `queue_full`.',
+    allowed: 'a whole number from 1',
+  }),
+  LOG_PROMPTS: variable(boolean, 'false', { about: 'Log the prompts of accepted jobs.', allowed: '`true` or `false`' }),
+};
+
+type ReadValues = Values<typeof apiVariables>;
+
+export type ApiConfig = Omit<ReadValues, 'PUBLIC_URL' | 'API_KEYS'> & {
+  readonly PUBLIC_URL: string;
+  readonly API_KEYS: readonly AccountKey[];
+};
+
+/** Throws ConfigError with every problem found. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): ApiConfig {
+  const values = readVariables(apiVariables, env);
+  const problems = [...authProblems(values), ...modelProblems(values), ...storageProblems(values)];
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze({
+    ...values,
+    PUBLIC_URL: values.PUBLIC_URL ?? `http://localhost:${values.PORT}`,
+    API_KEYS: values.API_KEYS ?? [],
+  });
+}
+
+function authProblems({ AUTH, HOST, API_KEYS, ADMIN_KEY }: ReadValues): string[] {
+  if (AUTH === 'off' && !isLoopback(HOST)) {
+    return [`AUTH=off needs a loopback HOST (127.0.0.1, ::1 or localhost); HOST was ${JSON.stringify(HOST)}`];
+  }
+  if (AUTH === 'keys' && API_KEYS === null && ADMIN_KEY === null) {
+    return ['AUTH=keys needs API_KEYS or ADMIN_KEY: nobody could call otherwise (AUTH=off is for one machine alone)'];
+  }
+  return [];
+}
+
+function modelProblems({ DEFAULT_MODEL, ALLOW_UNKNOWN_MODELS }: ReadValues): string[] {
+  if (ALLOW_UNKNOWN_MODELS || findModel(DEFAULT_MODEL) !== null) return [];
+  return [
+    `DEFAULT_MODEL may be a model of the rules; it was ${JSON.stringify(DEFAULT_MODEL)} (ALLOW_UNKNOWN_MODELS=true lets it pass)`,
+  ];
+}
+
+function storageProblems({ STORAGE_URL }: ReadValues): string[] {
+  try {
+    parseStorageUrl(STORAGE_URL);
+    return [];
+  } catch (error) {
+    return [`STORAGE_URL: ${error instanceof Error ? error.message : String(error)}`];
+  }
+}

@@ -1,0 +1,23 @@
+// The Fastify instance as this app uses it, and what the app adds to requests and routes.
+import type { FastifyInstance } from 'fastify';
+import type { Operation } from '../openapi/operation.ts';
+
+export type App = FastifyInstance;
+
+/** `account`: an API key · `link`: an API key or a signed link · `metrics`: ADMIN_KEY when set · `none`. */
+export type Access = 'account' | 'link' | 'metrics' | 'none';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who calls; '' where no key is needed. */
+    account: string;
+    /** The job a request is about, for its log line. */
+    jobId: string;
+  }
+  interface FastifyContextConfig {
+    /** Absent: `none`. */
+    access?: Access;
+    /** How the route stands in the OpenAPI document; absent: it doesn't. */
+    operation?: Operation;
+  }
+}

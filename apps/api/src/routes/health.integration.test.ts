@@ -1,0 +1,98 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
+import { startRedisServer, type TestRedisServer } from '@darkroom/testing/redis-server.ts';
+import { Redis } from 'ioredis';
+import { describe, expect, it } from 'vitest';
+import { GENERATION, startApi, type TestApi } from '../testing/start-api.ts';
+
+/** Runs against a Redis of its own, which it may take away. */
+async function withOwnRedis(test: (api: TestApi, server: TestRedisServer) => Promise<void>) {
+  const server = await startRedisServer();
+  const redis = new Redis(server.url);
+  redis.on('error', () => undefined); // it is taken away on purpose
+  const owned: TestRedis = { url: server.url, prefix: 'outage', redis, close: async () => redis.disconnect() };
+  const api = await startApi({}, owned);
+  try {
+    await test(api, server);
+  } finally {
+    await api.close();
+    await server.stop();
+  }
+}
+
+/** Every way in that needs Redis. */
+const attempts = (api: TestApi) => [
+  api.post('/v1/jobs', GENERATION),
+  api.ask('/v1/jobs'),
+  api.ask('/v1/jobs/job_01kb4xwqf7c0v3m8r5y2d9tz6n?wait=30'),
+  api.post('/v1/jobs/job_01kb4xwqf7c0v3m8r5y2d9tz6n/cancel'),
+  api.ask('/v1/images/img_01kb4xwqf7c0v3m8r5y2d9tz6n_0/content'),
+  api.ask('/readyz'),
+];
+
+async function expectUnavailable(api: TestApi, withinMs: number): Promise<void> {
+  const startedAt = performance.now();
+  for (const { status, json } of await Promise.all(attempts(api))) {
+    expect([status, json.error.code, json.error.type]).toEqual([503, 'unavailable', 'service_unavailable_error']);
+  }
+  expect(performance.now() - startedAt).toBeLessThan(withinMs);
+  expect((await api.ask('/livez')).status).toBe(200);
+}
+
+describe('without Redis', () => {
+  it('answers 503 at once, lives, and works again when it is back', async () => {
+    await withOwnRedis(async (api, server) => {
+      expect((await api.post('/v1/jobs', GENERATION)).status).toBe(202);
+      await server.stop();
+      await expectUnavailable(api, 2_000);
+      expect((await api.ask('/metrics')).text).not.toContain('darkroom_lane_depth_calls{');
+      const again = await startRedisServer(server.port);
+      await expect.poll(async () => (await api.ask('/readyz')).status, { timeout: 15_000 }).toBe(200);
+      expect((await api.post('/v1/jobs', GENERATION)).status).toBe(202);
+      await again.stop();
+    });
+  });
+
+  it('answers 503 also when Redis is there but frozen', async () => {
+    await withOwnRedis(async (api, server) => {
+      server.signal('SIGSTOP');
+      await expectUnavailable(api, 8_000);
+      server.signal('SIGCONT');
+      await expect.poll(async () => (await api.ask('/readyz')).status, { timeout: 15_000 }).toBe(200);
+    });
+  });
+
+  it('tells those who wait for a job, and does not take back a job it accepted', async () => {
+    await withOwnRedis(async (api, server) => {
+      const { json } = await api.post('/v1/jobs', GENERATION);
+      const reading = api.ask(`/v1/jobs/${json.id}?wait=600`);
+      const submitting = api.post('/v1/jobs', GENERATION, { prefer: 'wait=600' });
+      await expect.poll(() => api.deps.redis.zcard(api.deps.keys.accountJobs('shop'))).toBe(2);
+      await expect.poll(async () => (await api.ask('/v1/jobs?limit=1')).status).toBe(200);
+      await server.stop();
+      expect((await reading).status).toBe(503);
+      const accepted = await submitting;
+      expect([accepted.status, accepted.json.status]).toEqual([202, 'queued']);
+    });
+  });
+});
+
+describe('/readyz', () => {
+  it('is 200 and names settings under which jobs can be lost', async () => {
+    await withOwnRedis(async (api) => {
+      const { status, json } = await api.ask('/readyz');
+      expect([status, json]).toEqual([200, { status: 'ok', degraded: [expect.stringContaining('appendonly is off')] }]);
+    });
+  });
+
+  it('is 503 while the storage is away', async () => {
+    const redis = await openTestRedis();
+    const api = await startApi({}, redis);
+    const folder = api.deps.config.STORAGE_URL.slice('file:'.length);
+    await rm(folder, { recursive: true });
+    await writeFile(folder, 'a file where the folder was');
+    const { status, json } = await api.ask('/readyz');
+    expect([status, json.error.message]).toEqual([503, 'The image storage cannot be reached.']);
+    await api.close();
+  });
+});

@@ -1,0 +1,97 @@
+// What can be done to a job: cancel it, run its missing images again, look at its attempts.
+import { ServiceError } from '@darkroom/shared/base/errors.ts';
+import { toPublicAttempt } from '@darkroom/shared/jobs/public-job.ts';
+import { hasEnded, type JobRecord } from '@darkroom/shared/jobs/record.ts';
+import { retryJob, withholdCalls } from '@darkroom/shared/jobs/steps.ts';
+import { readJob } from '@darkroom/shared/jobs/store.ts';
+import { itemsOf, openItemsOf } from '@darkroom/shared/jobs/submit.ts';
+import type { FastifyRequest } from 'fastify';
+import type { Deps } from '../deps.ts';
+import type { App } from '../http/app.ts';
+import { buildJobReplies, noSuchJob } from '../http/job-reply.ts';
+import { readQuery } from '../http/query.ts';
+import { assertRoom } from '../http/queue-room.ts';
+import { cancelJobOperation, listAttemptsOperation, retryJobOperation } from '../openapi/job-operations.ts';
+
+export function registerJobActions(app: App, deps: Deps): void {
+  const replies = buildJobReplies(deps);
+
+  app.route({
+    method: 'POST',
+    url: '/v1/jobs/:id/cancel',
+    config: { access: 'account', operation: cancelJobOperation },
+    handler: async (request) => {
+      assertNothingAsked(request);
+      const record = await replies.find(request);
+      await withholdCalls(deps.submit.steps, record.id, record.spec.calls.length, 'cancelled');
+      await removeItems(record, deps);
+      return replies.toPublic(await readAgain(record, deps));
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/v1/jobs/:id/retry',
+    config: { access: 'account', operation: retryJobOperation },
+    handler: async (request, reply) => {
+      assertNothingAsked(request);
+      const record = await replies.find(request);
+      if (hasEnded(record)) await assertRoom(deps, record.spec.lane);
+      await runAgain(record, deps);
+      return replies.accepted(reply, await readAgain(record, deps));
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/jobs/:id/attempts',
+    config: { access: 'account', operation: listAttemptsOperation },
+    handler: async (request) => {
+      readQuery(request, { names: [] });
+      const record = await replies.find(request);
+      return { object: 'list', data: record.attempts.map(toPublicAttempt), has_more: false };
+    },
+  });
+}
+
+/** The queue items of withheld calls would run into nothing; removing them only saves the workers a look. */
+async function removeItems(record: JobRecord, { queues, logger }: Deps): Promise<void> {
+  try {
+    await queues.remove(record.spec.lane, openItemsOf(record));
+  } catch (error) {
+    logger.warn({ jobId: record.id, err: error }, 'queue items of a cancelled job stay; they will do nothing');
+  }
+}
+
+/** Opens the job for a new run. Throws `job_not_ended`, `nothing_to_retry`, `not_found`. */
+async function runAgain(record: JobRecord, { submit }: Deps): Promise<void> {
+  const { id, spec } = record;
+  const retried = await retryJob(submit.steps, id, spec);
+  if (retried.kind === 'gone') throw noSuchJob(id);
+  if (retried.kind === 'open') throw new ServiceError('job_not_ended', `Job '${id}' has not ended yet.`);
+  if (retried.kind !== 'retried') throw new ServiceError('nothing_to_retry', `Job '${id}' has all its images.`);
+  try {
+    await submit.queues.add(spec.lane, spec.priority, itemsOf(id, retried.calls, retried.run));
+  } catch (error) {
+    submit.onQueueError(id, error);
+  }
+}
+
+async function readAgain(record: JobRecord, { redis, keys }: Deps): Promise<JobRecord> {
+  const now = await readJob(redis, keys, record.id);
+  if (now === null) throw noSuchJob(record.id);
+  return now;
+}
+
+/** These routes take neither query nor fields; a misplaced one is named. */
+function assertNothingAsked(request: FastifyRequest): void {
+  readQuery(request, { names: [] });
+  const body = request.body ?? {};
+  if (typeof body !== 'object' || Array.isArray(body))
+    throw new ServiceError('invalid_type', 'The body must be a JSON object or absent.');
+  const problems = Object.keys(body).map((name) => {
+    const shown = name.slice(0, 64);
+    return new ServiceError('unknown_parameter', `Unknown parameter: '${shown}'.`, { param: shown });
+  });
+  if (problems.length > 0) throw ServiceError.ofProblems(problems);
+}
