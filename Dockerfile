@@ -1,0 +1,32 @@
+# One image for every process of the service: the API by default, the worker and the simulator by another command.
+# Node runs the TypeScript sources as they are, so nothing is compiled.
+FROM node:24-slim AS packages
+WORKDIR /app
+# The manifests alone, so that the packages are installed anew only when one of these changes.
+COPY package.json package-lock.json ./
+COPY apps/api/package.json apps/api/
+COPY apps/worker/package.json apps/worker/
+COPY packages/shared/package.json packages/shared/
+COPY packages/simulator/package.json packages/simulator/
+# The lockfile's versions, like npm ci; which itself refuses a lockfile without the optional packages of every platform
+# (npm/cli#9846).
+RUN npm install --no-save --omit=dev --ignore-scripts --no-audit --no-fund \
+    --workspace @darkroom/api --workspace @darkroom/worker --workspace @darkroom/simulator
+
+FROM node:24-slim
+ENV NODE_ENV=production
+WORKDIR /app
+# node_modules/@darkroom holds links to the workspaces; COPY of a whole folder keeps them as links.
+COPY --from=packages /app ./
+COPY apps/api/src apps/api/src
+COPY apps/worker/src apps/worker/src
+COPY packages/shared/src packages/shared/src
+COPY packages/simulator/src packages/simulator/src
+# The default places on disk are under ./data.
+RUN mkdir data && chown node:node data
+USER node
+EXPOSE 3000
+# API and worker answer /livez on $PORT.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 3000) + '/livez').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "apps/api/src/main.ts"]
