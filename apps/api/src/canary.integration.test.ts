@@ -50,7 +50,7 @@ beforeAll(async () => {
     errorBodies.push(text);
   }
   await api.deps.redis.hset(api.deps.keys.job('job_01kb4xwqf7c0v3m8r5y2d9tz6n'), {
-    id: 'x',
+    state: '{}',
     spec: `{"prompt":"${PROMPT}`,
   });
   errorBodies.push((await api.ask('/v1/jobs/job_01kb4xwqf7c0v3m8r5y2d9tz6n')).text);

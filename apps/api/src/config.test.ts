@@ -66,12 +66,22 @@ describe('readConfig', () => {
       ADMIN_KEY: 'hush hush',
       SIGNING_SECRET: 'hush',
       REDIS_URL: 'hush',
+      WEBHOOK_SECRET: 'hush',
+      WEBHOOK_SECRETS: 'shop:hush',
     });
     expect(problems).not.toContain('hush');
   });
 
   it.each(['localhost', '127.0.0.1', '127.8.8.8', '::1'])('allows AUTH=off on %s', (HOST) => {
     expect(readConfig({ AUTH: 'off', HOST }).AUTH).toBe('off');
+  });
+
+  it('knows no webhook secret of an account without a key, and no bad list of private addresses', () => {
+    const WEBHOOK_SECRETS = `shoop:whsec_${'A'.repeat(44)}`;
+    expect(problemsOf({ ...KEYS, WEBHOOK_SECRETS })).toContain(
+      'WEBHOOK_SECRETS names "shoop", which API_KEYS does not',
+    );
+    expect(problemsOf({ ...KEYS, ALLOW_PRIVATE_URLS: '10.0.0' })).toContain('ALLOW_PRIVATE_URLS: "10.0.0" is not');
   });
 
   it('takes an unknown default model where unknown models pass', () => {

@@ -2,16 +2,13 @@
 // `apiVariables`.
 import { type AccountKey, hashSecret, parseApiKeys } from '@darkroom/shared/accounts/accounts.ts';
 import { ConfigError, optionalVariable, readVariables, type Values, variable } from '@darkroom/shared/base/config.ts';
-import { boolean, durationMs, sharedVariables, wholeNumber } from '@darkroom/shared/base/variables.ts';
+import { boolean, durationMs, httpUrl, sharedVariables, wholeNumber } from '@darkroom/shared/base/variables.ts';
 import { parseStorageUrl } from '@darkroom/shared/images/open-store.ts';
 import { findModel } from '@darkroom/shared/models/rules.ts';
+import { parseAllowPrivate } from '@darkroom/shared/net/address.ts';
+import { webhookVariables } from '@darkroom/shared/webhooks/secrets.ts';
 import { z } from 'zod';
 import { isLoopback } from './http/loopback.ts';
-
-const httpUrl = z
-  .url({ protocol: /^https?$/, error: 'not an http(s) URL' })
-  .refine((text) => !/[?#]/.test(text), 'has a query or fragment')
-  .transform((text) => text.replace(/\/+$/, ''));
 
 const apiKeys: z.ZodType<readonly AccountKey[], string> = z.string().transform((text, context) => {
   const parsed = parseApiKeys(text);
@@ -29,26 +26,11 @@ const finiteDurationMs = durationMs.refine((ms) => Number.isFinite(ms) && ms > 0
 
 export const apiVariables = {
   ...sharedVariables,
+  ...webhookVariables,
   PORT: variable(wholeNumber(1, 65_535), '3000', { about: 'Port the API listens on.', allowed: 'a port, 1 to 65535' }),
   PUBLIC_URL: optionalVariable(httpUrl, {
     about: 'Address callers reach the API under; image links begin with it. Default: `http://localhost:$PORT`.',
     allowed: 'http://… or https://…',
-  }),
-  STORAGE_PUBLIC_URL: optionalVariable(httpUrl, {
-    about: 'Address under which the stored images are public (a CDN); image links are this + key, unsigned.',
-    allowed: 'http://… or https://…',
-  }),
-  MODEL_POLICY: variable(z.enum(['translate', 'strict', 'passthrough']), 'translate', {
-    about: 'Requests for a retired model: sent to its replacement, refused, or sent as they are.',
-    allowed: '`translate`, `strict` or `passthrough`',
-  }),
-  DEFAULT_MODEL: variable(z.string().min(1), 'gpt-image-2.6-flare', {
-    about: 'Model of requests that name none.',
-    allowed: 'a model id',
-  }),
-  ALLOW_UNKNOWN_MODELS: variable(boolean, 'false', {
-    about: 'Pass models on that the rules do not know.',
-    allowed: '`true` or `false`',
   }),
   AUTH: variable(z.enum(['keys', 'off']), 'keys', {
     about: 'Who may call: holders of an API key, or everyone on this machine (`off`, only with a loopback HOST).',
@@ -64,17 +46,20 @@ export const apiVariables = {
     allowed: 'visible ASCII characters; use 16 or more',
     secret: true,
   }),
-  SIGNING_SECRET: optionalVariable(z.string().min(1), {
-    about: 'Signs image links. Default: made once and kept in Redis.',
-    allowed: 'any text; use 32 random characters or more',
-    secret: true,
-  }),
   IMAGE_URL_TTL: variable(finiteDurationMs, '24h', {
     about: 'How long an image link holds.',
     allowed: 'a duration: `90s`, `12h`, `30d`',
   }),
   MAX_QUEUE_DEPTH: variable(wholeNumber(1, 100_000_000), '100000', {
     about: 'Calls that may wait per model; further jobs get 429 `queue_full`.',
+    allowed: 'a whole number from 1',
+  }),
+  MAX_UPLOAD_BYTES: variable(wholeNumber(1, 1_000_000_000_000), '209715200', {
+    about: 'Largest file callers may upload; for the lines of a batch 209715200 at most.',
+    allowed: 'a whole number from 1',
+  }),
+  MAX_EVENT_STREAMS: variable(wholeNumber(1, 1_000_000), '2000', {
+    about: 'Event streams an account may hold open at one API process; further ones get 429 `too_many_streams`.',
     allowed: 'a whole number from 1',
   }),
   LOG_PROMPTS: variable(boolean, 'false', { about: 'Log the prompts of accepted jobs.', allowed: '`true` or `false`' }),
@@ -90,7 +75,12 @@ export type ApiConfig = Omit<ReadValues, 'PUBLIC_URL' | 'API_KEYS'> & {
 /** Throws ConfigError with every problem found. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): ApiConfig {
   const values = readVariables(apiVariables, env);
-  const problems = [...authProblems(values), ...modelProblems(values), ...storageProblems(values)];
+  const problems = [
+    ...authProblems(values),
+    ...modelProblems(values),
+    ...storageProblems(values),
+    ...webhookProblems(values),
+  ];
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze({
     ...values,
@@ -122,5 +112,18 @@ function storageProblems({ STORAGE_URL }: ReadValues): string[] {
     return [];
   } catch (error) {
     return [`STORAGE_URL: ${error instanceof Error ? error.message : String(error)}`];
+  }
+}
+
+/** Under AUTH=keys a secret for an account without a key is a typo; that account's webhooks would be refused. */
+function webhookProblems({ AUTH, API_KEYS, WEBHOOK_SECRETS, ALLOW_PRIVATE_URLS }: ReadValues): string[] {
+  const known = new Set(API_KEYS?.map(({ account }) => account));
+  const strangers = AUTH === 'keys' ? [...(WEBHOOK_SECRETS?.keys() ?? [])].filter((name) => !known.has(name)) : [];
+  const problems = strangers.map((name) => `WEBHOOK_SECRETS names ${JSON.stringify(name)}, which API_KEYS does not`);
+  try {
+    parseAllowPrivate(ALLOW_PRIVATE_URLS);
+    return problems;
+  } catch (error) {
+    return [...problems, `ALLOW_PRIVATE_URLS: ${error instanceof Error ? error.message : String(error)}`];
   }
 }

@@ -1,18 +1,23 @@
 // Everything the routes work with, opened once and closed in reverse order. No route reaches for anything else.
 import { randomBytes } from 'node:crypto';
-import { type Accounts, buildAccounts } from '@darkroom/shared/accounts/accounts.ts';
+import { type Accounts, buildAccounts, DEFAULT_ACCOUNT } from '@darkroom/shared/accounts/accounts.ts';
 import { type Keys, keysOf } from '@darkroom/shared/base/keys.ts';
 import { findDurabilityProblems, openRedis } from '@darkroom/shared/base/redis.ts';
-import type { ToldLimits } from '@darkroom/shared/base/variables.ts';
+import type { BatchSteps } from '@darkroom/shared/batches/steps.ts';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
 import type { ImageStore } from '@darkroom/shared/images/store.ts';
+import { type JobChanges, openJobChanges } from '@darkroom/shared/jobs/changes.ts';
 import type { JobSteps } from '@darkroom/shared/jobs/steps.ts';
 import type { SubmitDeps } from '@darkroom/shared/jobs/submit.ts';
-import { type JobWaiter, openJobWaiter } from '@darkroom/shared/jobs/wait.ts';
-import { LANES, limitNamesOf } from '@darkroom/shared/models/rules.ts';
+import { buildJobWaiter, type JobWaiter } from '@darkroom/shared/jobs/wait.ts';
+import { LANES } from '@darkroom/shared/models/rules.ts';
+import { toldImagesPerMinute } from '@darkroom/shared/models/told-limits.ts';
+import { type AllowPrivate, parseAllowPrivate } from '@darkroom/shared/net/address.ts';
 import { type CallQueues, openCallQueues } from '@darkroom/shared/queues/call-queue.ts';
 import type { Logger } from '@darkroom/shared/telemetry/logger.ts';
 import { createMetrics, type Metrics } from '@darkroom/shared/telemetry/metrics.ts';
+import { buildWebhookSecrets, type WebhookSecrets } from '@darkroom/shared/webhooks/secrets.ts';
+import { outboxDepth } from '@darkroom/shared/webhooks/steps.ts';
 import type { Redis } from 'ioredis';
 import type { ApiConfig } from './config.ts';
 import { type RetiredModels, startRetiredModels } from './retired-models.ts';
@@ -27,10 +32,16 @@ export interface Deps {
   readonly keys: Keys;
   readonly queues: CallQueues;
   readonly submit: SubmitDeps;
+  readonly batchSteps: BatchSteps;
+  /** The one subscription to what happens to jobs. */
+  readonly changes: JobChanges;
   readonly waiter: JobWaiter;
   readonly store: ImageStore;
   readonly retiredModels: RetiredModels;
   readonly signingSecret: string;
+  readonly webhookSecrets: WebhookSecrets;
+  /** Private addresses that callers' URLs may lead to. */
+  readonly allowPrivate: AllowPrivate;
   /** Aborts when the process is to stop: whoever waits answers with what there is. */
   readonly stopping: AbortController;
   close(): Promise<void>;
@@ -57,7 +68,7 @@ async function open(config: ApiConfig, logger: Logger, opened: AsyncDisposableSt
   opened.defer(() => queues.close());
   const subscriber = await openRedis(config.REDIS_URL, 'patient', onRedisError);
   opened.defer(() => subscriber.disconnect());
-  const waiter = await openJobWaiter(redis, subscriber, keys);
+  const changes = await openJobChanges(subscriber, keys);
   const store = await openStore({
     url: config.STORAGE_URL,
     forcePathStyle: config.S3_FORCE_PATH_STYLE,
@@ -72,16 +83,23 @@ async function open(config: ApiConfig, logger: Logger, opened: AsyncDisposableSt
   return {
     config,
     logger,
-    metrics: createMetrics({ readLaneDepths: () => readLaneDepths(queues, logger) }),
+    metrics: createMetrics({
+      readLaneDepths: () => readLaneDepths(queues, logger),
+      readOutboxDepth: () => readOutboxDepth(redis, keys, logger),
+    }),
     accounts: buildAccounts(config.API_KEYS),
     redis,
     keys,
     queues,
     submit: submitDepsOf(config, { redis, keys, retentionMs: config.JOB_RETENTION }, queues, logger),
-    waiter,
+    batchSteps: { redis, keys, retentionMs: config.JOB_RETENTION },
+    changes,
+    waiter: buildJobWaiter(redis, keys, changes),
     store,
     retiredModels,
     signingSecret: config.SIGNING_SECRET ?? (await sharedSigningSecret(redis, keys)),
+    webhookSecrets: buildWebhookSecrets(config, DEFAULT_ACCOUNT),
+    allowPrivate: parseAllowPrivate(config.ALLOW_PRIVATE_URLS),
     stopping: new AbortController(),
   };
 }
@@ -104,12 +122,6 @@ function submitDepsOf(config: ApiConfig, steps: JobSteps, queues: CallQueues, lo
   };
 }
 
-/** The least of what was told for the model and its family; null when nothing was. */
-export function toldImagesPerMinute(limits: ToldLimits, model: string): number | null {
-  const told = limitNamesOf(model).flatMap((name) => limits[name]?.images_per_minute ?? []);
-  return told.length === 0 ? null : Math.min(...told);
-}
-
 /** The secret all API processes share, made by the first of them. */
 async function sharedSigningSecret(redis: Redis, keys: Keys): Promise<string> {
   await redis.set(keys.signingSecret, randomBytes(32).toString('base64url'), 'NX');
@@ -125,5 +137,15 @@ async function readLaneDepths(queues: CallQueues, logger: Logger): Promise<Reado
   } catch (error) {
     logger.warn({ err: error }, 'the depth of the lanes could not be read');
     return new Map();
+  }
+}
+
+/** null while Redis is away. */
+async function readOutboxDepth(redis: Redis, keys: Keys, logger: Logger): Promise<number | null> {
+  try {
+    return await outboxDepth(redis, keys);
+  } catch (error) {
+    logger.warn({ err: error }, 'the depth of the outbox could not be read');
+    return null;
   }
 }

@@ -1,13 +1,17 @@
 // The API process: config, connections, HTTP. SIGTERM or SIGINT: no new connections, waiting callers get their job as it
 // is, exit 0. A second signal: exit 1 at once.
+import './young-generation.ts';
 import { ConfigError } from '@darkroom/shared/base/config.ts';
 import { createLogger } from '@darkroom/shared/telemetry/logger.ts';
-import { buildApp } from './app.ts';
 import { type ApiConfig, readConfig } from './config.ts';
-import { openDeps } from './deps.ts';
+
+/** Replies under way have this long once the process stops; a client that reads nothing must not hold it up. */
+const LAST_REPLIES_MS = 5_000;
 
 async function main(config: ApiConfig): Promise<void> {
   const logger = createLogger({ name: 'api', level: config.LOG_LEVEL, logPrompts: config.LOG_PROMPTS });
+  // Most of the program, read only now: reading it already makes the young generation grow.
+  const [{ openDeps }, { buildApp }] = await Promise.all([import('./deps.ts'), import('./app.ts')]);
   const deps = await openDeps(config, logger);
   const app = await buildApp(deps);
   let isStopping = false;
@@ -16,7 +20,9 @@ async function main(config: ApiConfig): Promise<void> {
     isStopping = true;
     logger.info({ signal }, 'stopping');
     deps.stopping.abort();
+    const cut = setTimeout(() => app.server.closeAllConnections(), LAST_REPLIES_MS);
     await app.close();
+    clearTimeout(cut);
     await deps.close();
     logger.info('stopped');
     process.exit(0);

@@ -6,11 +6,13 @@ import {
   type Values,
   variable,
 } from '@darkroom/shared/base/config.ts';
-import { sharedVariables, wholeNumber } from '@darkroom/shared/base/variables.ts';
+import { httpUrl, sharedVariables, wholeNumber } from '@darkroom/shared/base/variables.ts';
+import { webhookVariables } from '@darkroom/shared/webhooks/secrets.ts';
 import { z } from 'zod';
 
 export const workerVariables = {
   ...sharedVariables,
+  ...webhookVariables,
   PORT: optionalVariable(wholeNumber(0, 65_535), {
     about: 'Port of `/livez` and `/metrics`; 0 = any, unset = none.',
     allowed: '0..65535',
@@ -22,6 +24,10 @@ export const workerVariables = {
   }),
   OPENAI_BASE_URL: variable(z.string().regex(/^https?:\/\//, 'not an http(s) URL'), 'https://api.openai.com/v1', {
     about: 'The upstream, `/v1` included.',
+    allowed: 'http://… or https://…',
+  }),
+  PUBLIC_URL: optionalVariable(httpUrl, {
+    about: 'Address callers reach the API under. Default: the one the API has recorded in Redis.',
     allowed: 'http://… or https://…',
   }),
   WORKER_CONCURRENCY: variable(wholeNumber(1, 1_000), '20', {

@@ -1,10 +1,13 @@
 // Everything the worker works with, opened in one place and closed in the opposite order.
 import { type Keys, keysOf } from '@darkroom/shared/base/keys.ts';
 import { findDurabilityProblems, openRedis } from '@darkroom/shared/base/redis.ts';
+import type { BatchSteps } from '@darkroom/shared/batches/steps.ts';
 import { blockOtherLoaders } from '@darkroom/shared/images/inspect.ts';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
 import type { ImageStore } from '@darkroom/shared/images/store.ts';
 import type { JobSteps } from '@darkroom/shared/jobs/steps.ts';
+import type { SubmitDeps } from '@darkroom/shared/jobs/submit.ts';
+import { toldImagesPerMinute } from '@darkroom/shared/models/told-limits.ts';
 import { parseAllowPrivate } from '@darkroom/shared/net/address.ts';
 import { type GuardedAgent, openGuardedAgent } from '@darkroom/shared/net/guard.ts';
 import { type CallQueues, openCallQueues } from '@darkroom/shared/queues/call-queue.ts';
@@ -16,6 +19,7 @@ import type { WorkerConfig } from './config.ts';
 import { type Governor, openGovernor } from './governor/governor.ts';
 import { Slots } from './slots.ts';
 import { openUpstream, type Upstream } from './upstream/client.ts';
+import { openWebhooks, type Webhooks } from './webhooks.ts';
 
 /** The only upstream key there is so far. */
 const UPSTREAM_KEY = 'default';
@@ -27,12 +31,15 @@ export interface Deps {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly steps: JobSteps;
+  readonly batchSteps: BatchSteps;
+  readonly submit: SubmitDeps;
   readonly queues: CallQueues;
   readonly store: ImageStore;
   readonly governor: Governor;
   readonly upstream: Upstream;
   /** For result URLs: no private addresses but the operator's own. */
   readonly resultAgent: GuardedAgent;
+  readonly webhooks: Webhooks;
   /** Calls under way in this process. */
   readonly slots: Slots;
   /** Names of the attempts sent and not yet settled, for the operator. */
@@ -52,6 +59,7 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     ...(config.AWS_ENDPOINT_URL_S3 === null ? {} : { endpoint: config.AWS_ENDPOINT_URL_S3 }),
     ...(config.AWS_REGION === null ? {} : { region: config.AWS_REGION }),
   });
+  const steps: JobSteps = { redis, keys, retentionMs: config.JOB_RETENTION };
   const queues = openCallQueues(redis, keys);
   const upstream = openUpstream({
     apiKey: config.OPENAI_API_KEY,
@@ -69,24 +77,35 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     allowPrivate: parseAllowPrivate(config.ALLOW_PRIVATE_URLS),
     trustedHosts: [new URL(config.OPENAI_BASE_URL).hostname],
   });
+  const webhooks = openWebhooks(config, redis, keys, log);
   return {
     config,
     log,
     metrics: createMetrics(),
     redis,
     keys,
-    steps: { redis, keys, retentionMs: config.JOB_RETENTION },
+    steps,
+    batchSteps: steps,
+    submit: {
+      steps,
+      queues,
+      imagesPerMinuteOf: (model) => toldImagesPerMinute(config.LIMITS, model),
+      onQueueError: (jobId, error) =>
+        log.error({ jobId, err: error }, 'job recorded but not queued; the sweep will queue it'),
+    },
     queues,
     store,
     governor,
     upstream,
     resultAgent,
+    webhooks,
     slots: new Slots(config.WORKER_CONCURRENCY),
     underWay: new Set(),
     async close() {
       governor.close();
       await upstream.close();
       await resultAgent.close();
+      await webhooks.close();
       await queues.close();
       await store.close();
       redis.disconnect();

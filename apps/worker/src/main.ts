@@ -4,7 +4,10 @@ import { openRedis } from '@darkroom/shared/base/redis.ts';
 import { readConfig } from './config.ts';
 import { type Deps, openDeps } from './deps.ts';
 import { startHttp } from './http.ts';
+import { startBatches } from './processors/batches/run-batches.ts';
 import { startSweep } from './processors/sweep.ts';
+import { startAnnouncing } from './processors/webhooks/start-announcing.ts';
+import { startWebhookWorker } from './webhook-worker.ts';
 import { startLaneWorkers } from './worker.ts';
 
 async function main(): Promise<void> {
@@ -13,8 +16,14 @@ async function main(): Promise<void> {
   const connection = await openRedis(config.REDIS_URL, 'patient', (error) =>
     deps.log.warn({ err: error }, 'queue connection'),
   );
+  const subscriber = await openRedis(config.REDIS_URL, 'patient', (error) =>
+    deps.log.warn({ err: error }, 'subscriber connection'),
+  );
   const lanes = startLaneWorkers(deps, connection);
   const sweep = startSweep(deps);
+  const batches = startBatches(deps);
+  const announcer = await startAnnouncing(deps, subscriber);
+  const webhooks = startWebhookWorker(deps, connection);
   const http = config.PORT === null ? null : await startHttp(deps, config.HOST, config.PORT);
   deps.log.info(
     { concurrency: config.WORKER_CONCURRENCY, upstream: new URL(config.OPENAI_BASE_URL).host },
@@ -24,10 +33,12 @@ async function main(): Promise<void> {
   await firstStopSignal();
   process.once('SIGTERM', exitNow).once('SIGINT', exitNow);
   deps.log.info({ underWay: deps.slots.taken }, 'worker stops: no new calls');
-  const isClean = await within(config.SHUTDOWN_TIMEOUT_MS, Promise.all([lanes.stop(), sweep.stop()]));
+  const parts = [lanes, sweep, batches, announcer, webhooks];
+  const isClean = await within(config.SHUTDOWN_TIMEOUT_MS, Promise.all(parts.map((part) => part.stop())));
   if (!isClean) return leaveOpen(deps);
   http?.close();
   connection.disconnect();
+  subscriber.disconnect();
   await deps.close();
   deps.log.info('worker stopped');
   process.exit(0);
@@ -54,8 +65,12 @@ async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
   return isClean;
 }
 
-/** Attempts still open become unknown when their calls are taken up again. */
+/** Attempts still open become unknown when their calls are taken up again; webhooks still open are sent again. */
 function leaveOpen(deps: Deps): never {
+  if (deps.underWay.size === 0) {
+    deps.log.warn('worker stopped before all its work was handed back; others take it up');
+    process.exit(0);
+  }
   deps.log.error({ attempts: [...deps.underWay] }, 'worker stopped with attempts left open');
   process.exit(1);
 }

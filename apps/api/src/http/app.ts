@@ -17,6 +17,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Absent: `none`. */
     access?: Access;
+    /** The body may be long and take long: the route streams it and watches over it itself. */
+    isStreamed?: boolean;
     /** How the route stands in the OpenAPI document; absent: it doesn't. */
     operation?: Operation;
   }

@@ -1,8 +1,8 @@
 // How a job is answered: its public form with links to its images, found only by the account it belongs to.
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { isJobId } from '@darkroom/shared/base/ids.ts';
-import { signImageUrl } from '@darkroom/shared/images/signed-links.ts';
-import { type LinkMaker, type PublicJob, toPublicJob } from '@darkroom/shared/jobs/public-job.ts';
+import { buildLinkMaker } from '@darkroom/shared/jobs/links.ts';
+import { type PublicJob, toPublicJob } from '@darkroom/shared/jobs/public-job.ts';
 import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -11,23 +11,10 @@ import type { Deps } from '../deps.ts';
 /** When to ask again, s: a job waits for its lane first, an image then takes 10 to 60 s. */
 const RETRY_AFTER_SECONDS = { queued: 5, in_progress: 3 };
 
-/** Links of images: public storage addresses when there are any, else signed links to this API. */
-export function buildLinkMaker({ config, signingSecret }: Pick<Deps, 'config' | 'signingSecret'>): LinkMaker {
-  const { STORAGE_PUBLIC_URL, PUBLIC_URL, IMAGE_URL_TTL } = config;
-  if (STORAGE_PUBLIC_URL !== null) {
-    return (image) => ({ url: `${STORAGE_PUBLIC_URL}/${image.key}`, expiresAt: null });
-  }
-  return (_, imageId) => {
-    const expiresAtSeconds = Math.ceil((Date.now() + IMAGE_URL_TTL) / 1_000);
-    const url = signImageUrl({ publicUrl: PUBLIC_URL, imageId, secret: signingSecret, expiresAtSeconds });
-    return { url, expiresAt: expiresAtSeconds };
-  };
-}
-
 export interface JobReplies {
   /** The job an account asks for. Throws ServiceError `not_found`, the same for missing jobs and those of others. */
   find(request: FastifyRequest): Promise<JobRecord>;
-  toPublic(record: JobRecord): PublicJob;
+  readonly toPublic: (record: JobRecord) => PublicJob;
   /** 202 with where and when to look again. */
   accepted(reply: FastifyReply, record: JobRecord): PublicJob;
   /**
@@ -40,7 +27,13 @@ export interface JobReplies {
 type ReplyDeps = Pick<Deps, 'config' | 'signingSecret' | 'redis' | 'keys' | 'waiter' | 'stopping'>;
 
 export function buildJobReplies(deps: ReplyDeps): JobReplies {
-  const linkOf = buildLinkMaker(deps);
+  const { config } = deps;
+  const linkOf = buildLinkMaker({
+    storagePublicUrl: config.STORAGE_PUBLIC_URL,
+    publicUrl: config.PUBLIC_URL,
+    secret: deps.signingSecret,
+    ttlMs: config.IMAGE_URL_TTL,
+  });
   const base = new URL(deps.config.PUBLIC_URL).pathname.replace(/\/$/, '');
   const toPublic = (record: JobRecord): PublicJob => toPublicJob(record, linkOf);
   return {

@@ -1,7 +1,15 @@
 // The OpenAPI 3.1 document: the operations the routes brought along, and the schemas of requests and replies.
+import * as fileSchemas from '@darkroom/shared/files/schemas.ts';
+import * as batchSchemas from '@darkroom/shared/requests/batch-schemas.ts';
 import * as schemas from '@darkroom/shared/requests/schemas.ts';
+import * as webhookSchemas from '@darkroom/shared/webhooks/schemas.ts';
 import { z } from 'zod';
 import type { Operation, Schema } from './operation.ts';
+
+/** Every schema an operation can refer to. */
+export const COMPONENTS: readonly z.ZodType[] = [schemas, batchSchemas, fileSchemas, webhookSchemas].flatMap(
+  (module): z.ZodType[] => Object.values(module),
+);
 
 export interface DocumentedRoute {
   /** As Fastify writes it, `/v1/jobs/:id`. */
@@ -30,7 +38,11 @@ export function buildDocument(routes: readonly DocumentedRoute[], publicUrl: str
     security: [{ apiKey: [] }],
     tags: [
       { name: 'Jobs', description: 'Submit, watch, cancel and retry image jobs.' },
+      { name: 'Events', description: 'What happens to jobs and batches, as it happens.' },
       { name: 'Images', description: 'The bytes of stored images.' },
+      { name: 'Batches', description: 'Up to 50,000 requests at once, as a file or inline.' },
+      { name: 'Files', description: "Files for batches, and those batches wrote; OpenAI's Files API." },
+      { name: 'Webhooks', description: 'What was sent to whom; signed as Standard Webhooks asks.' },
       { name: 'Models', description: 'What each model takes, costs, and when it ends.' },
       { name: 'Service', description: 'For operators.' },
     ],
@@ -49,8 +61,6 @@ export function buildDocument(routes: readonly DocumentedRoute[], publicUrl: str
   };
 }
 
-export type OpenApiDocument = ReturnType<typeof buildDocument>;
-
 function pathsOf(routes: readonly DocumentedRoute[]): Record<string, Record<string, Operation>> {
   const paths: Record<string, Record<string, Operation>> = {};
   for (const { url, method, operation } of routes) {
@@ -62,10 +72,10 @@ function pathsOf(routes: readonly DocumentedRoute[]): Record<string, Record<stri
   return paths;
 }
 
-/** Every schema of requests/schemas.ts, by its id. Replies may grow fields, so they are described as open. */
+/** The components, by their ids. Replies may grow fields, so they are described as open. */
 function componentSchemas(): Record<string, Schema> {
   const registry = z.registry<{ id: string }>();
-  for (const schema of Object.values(schemas)) {
+  for (const schema of COMPONENTS) {
     const meta = schema.meta();
     if (meta?.id !== undefined) registry.add(schema, { ...meta, id: meta.id });
   }

@@ -68,7 +68,7 @@ export const imageContentOperation: Operation = {
       UNKNOWN_QUERY,
       { code: 'invalid_signature', message: 'This image link has expired. Ask for the job again to get a new one.' },
       { code: 'not_found', message: "No image found with id 'img_01kb4xwqf7c0v3m8r5y2d9tz6n_0'.", param: 'id' },
-      { code: 'range_not_satisfiable', message: 'The image has 1523011 bytes.' },
+      { code: 'range_not_satisfiable', message: 'There are 1523011 bytes.' },
       ...COMMON_ERRORS,
     ),
   },

@@ -4,7 +4,7 @@ import { EXAMPLE_JOB_ID } from './replies.ts';
 const CREATED_AT = 1_795_340_334;
 const IMAGE_ID = `${EXAMPLE_JOB_ID.replace('job_', 'img_')}_0`;
 
-export const EXAMPLE_INPUT = {
+const EXAMPLE_INPUT = {
   model: 'gpt-image-2.6-sunburst',
   prompt: 'a white siamese cat',
   n: 1,

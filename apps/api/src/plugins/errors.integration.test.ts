@@ -127,7 +127,7 @@ describe('a full lane', () => {
 describe('a bug', () => {
   it('is a 500 that says nothing of its cause, which is logged', async () => {
     const id = 'job_01kb4xwqf7c0v3m8r5y2d9tz6n';
-    await api.deps.redis.hset(api.deps.keys.job(id), { id, spec: '{"broken' });
+    await api.deps.redis.hset(api.deps.keys.job(id), { state: '{}', spec: '{"broken' });
     const { status, json } = await api.ask(`/v1/jobs/${id}`);
     expect([status, json.error]).toEqual([
       500,

@@ -61,7 +61,7 @@ export function sendError(known: Known, error: unknown, request: FastifyRequest,
     .send(toErrorBody(shown));
 }
 
-export function toErrorBody(error: ServiceError): ErrorBody {
+function toErrorBody(error: ServiceError): ErrorBody {
   if (error.details.length === 0) return { error: toPublicError(error) };
   return { error: { ...toPublicError(error), details: error.details.map(toPublicError) } };
 }

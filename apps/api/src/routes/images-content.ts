@@ -5,12 +5,12 @@ import { parseImageId } from '@darkroom/shared/base/ids.ts';
 import { verifyImageLink } from '@darkroom/shared/images/signed-links.ts';
 import type { ImageRow } from '@darkroom/shared/jobs/record.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
-import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
-import { matchesEtag, parseByteRange } from '../http/byte-range.ts';
+import { matchesEtag } from '../http/byte-range.ts';
 import { imageHeaders } from '../http/image-headers.ts';
 import { type Query, readQuery } from '../http/query.ts';
+import { type StoredBytes, sendStored, sendStoredHead } from '../http/stored-bytes.ts';
 import { imageContentOperation } from '../openapi/image-operations.ts';
 
 const PRESIGN_SECONDS = 300;
@@ -33,14 +33,15 @@ export function registerImageContent(app: App, deps: ImageDeps): void {
       if (matchesEtag(request.headers['if-none-match'], headers.etag)) {
         return reply.code(304).headers({ etag: headers.etag, 'cache-control': headers['cache-control'] }).send();
       }
-      if (request.method === 'HEAD') return sendHead(id, image, reply.headers(headers), deps);
+      const stored: StoredBytes = { ...image, headers, missing: () => noSuchImage(id) };
+      if (request.method === 'HEAD') return sendStoredHead(deps.store, stored, reply);
       const url = await deps.store.presign(image.key, {
         expiresSeconds: PRESIGN_SECONDS,
         contentType: image.contentType,
         disposition: headers['content-disposition'],
       });
       if (url !== null) return reply.header('cache-control', 'no-store').redirect(url, 302);
-      return sendBytes(id, image, request, reply, deps);
+      return sendStored(deps.store, stored, request, reply);
     },
   });
 }
@@ -65,39 +66,4 @@ async function findImage(id: string, account: string | null, { redis, keys }: Im
 
 function noSuchImage(id: string): ServiceError {
   return new ServiceError('not_found', `No image found with id '${id.slice(0, 64)}'.`, { param: 'id' });
-}
-
-async function sendHead(id: string, image: ImageRow, reply: FastifyReply, { store }: ImageDeps): Promise<FastifyReply> {
-  const info = await store.head(image.key);
-  if (info === null) throw noSuchImage(id);
-  return reply.header('content-length', info.bytes).send();
-}
-
-async function sendBytes(
-  id: string,
-  image: ImageRow,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { store }: ImageDeps,
-): Promise<FastifyReply> {
-  const headers = imageHeaders(id, image);
-  const ifRange = request.headers['if-range'];
-  const isSame = ifRange === undefined || ifRange === headers.etag;
-  const range = isSame ? parseByteRange(request.headers.range, image.bytes) : 'whole';
-  if (range === 'unsatisfiable') {
-    throw new ServiceError('range_not_satisfiable', `The image has ${image.bytes} bytes.`, {
-      headers: { 'content-range': `bytes */${image.bytes}` },
-    });
-  }
-  const found = await store.get(image.key, range === 'whole' ? undefined : range);
-  if (found === null) throw noSuchImage(id);
-  void reply.headers(headers);
-  if (range === 'whole') return reply.header('content-length', found.info.bytes).send(found.body);
-  return reply
-    .code(206)
-    .headers({
-      'content-range': `bytes ${range.start}-${range.end}/${found.info.bytes}`,
-      'content-length': range.end - range.start + 1,
-    })
-    .send(found.body);
 }

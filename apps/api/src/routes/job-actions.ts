@@ -5,9 +5,9 @@ import { hasEnded, type JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { retryJob, withholdCalls } from '@darkroom/shared/jobs/steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import { itemsOf, openItemsOf } from '@darkroom/shared/jobs/submit.ts';
-import type { FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
+import { assertNothingAsked } from '../http/empty-request.ts';
 import { buildJobReplies, noSuchJob } from '../http/job-reply.ts';
 import { readQuery } from '../http/query.ts';
 import { assertRoom } from '../http/queue-room.ts';
@@ -81,17 +81,4 @@ async function readAgain(record: JobRecord, { redis, keys }: Deps): Promise<JobR
   const now = await readJob(redis, keys, record.id);
   if (now === null) throw noSuchJob(record.id);
   return now;
-}
-
-/** These routes take neither query nor fields; a misplaced one is named. */
-function assertNothingAsked(request: FastifyRequest): void {
-  readQuery(request, { names: [] });
-  const body = request.body ?? {};
-  if (typeof body !== 'object' || Array.isArray(body))
-    throw new ServiceError('invalid_type', 'The body must be a JSON object or absent.');
-  const problems = Object.keys(body).map((name) => {
-    const shown = name.slice(0, 64);
-    return new ServiceError('unknown_parameter', `Unknown parameter: '${shown}'.`, { param: shown });
-  });
-  if (problems.length > 0) throw ServiceError.ofProblems(problems);
 }

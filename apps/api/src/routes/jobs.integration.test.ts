@@ -141,7 +141,12 @@ describe('a refused submission', () => {
     ['an unknown model', withInput({ model: 'gpt-image-9' }), 'model_not_found', 'input.model'],
     ['an edit', { operation: 'edit', input: { prompt: 'x' } }, 'unsupported_operation', 'operation'],
     ['a variation', { operation: 'variation', input: {} }, 'unsupported_operation', 'operation'],
-    ['a webhook', { ...GENERATION, webhook: { url: 'https://example.com' } }, 'unsupported_parameter', 'webhook'],
+    [
+      'a webhook nobody can sign',
+      { ...GENERATION, webhook: { url: 'https://example.com' } },
+      'invalid_value',
+      'webhook',
+    ],
   ])('names the problem of %s', async (_what, body, code, param) => {
     const { status, json } = await api.post('/v1/jobs', body);
     expect([status, json.error.code, json.error.param]).toEqual([400, code, param]);

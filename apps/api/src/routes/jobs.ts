@@ -15,6 +15,7 @@ import { buildJobReplies } from '../http/job-reply.ts';
 import { parsePrefer, parseWait } from '../http/prefer.ts';
 import { readQuery } from '../http/query.ts';
 import { assertRoom } from '../http/queue-room.ts';
+import { validationContextOf } from '../http/validation-context.ts';
 import { getJobOperation, listJobsOperation, submitJobOperation } from '../openapi/job-operations.ts';
 
 const SUBMIT_ROUTE = 'POST /v1/jobs';
@@ -74,17 +75,11 @@ export function registerJobs(app: App, deps: Deps): void {
 }
 
 /** Throws a ServiceError with every problem of the body. */
-function readSubmission(request: FastifyRequest, { config, retiredModels }: Deps): Submission {
+function readSubmission(request: FastifyRequest, deps: Deps): Submission {
   if (request.body === undefined) {
     throw new ServiceError('invalid_json', 'The request has no body. Send a JSON object.');
   }
-  const result = validateSubmission(request.body, {
-    now: Date.now(),
-    modelPolicy: config.MODEL_POLICY,
-    defaultModel: config.DEFAULT_MODEL,
-    allowUnknownModels: config.ALLOW_UNKNOWN_MODELS,
-    retired: retiredModels.current(),
-  });
+  const result = validateSubmission(request.body, validationContextOf(deps, request.account));
   if (!result.ok) throw ServiceError.ofProblems(result.problems);
   return result.submission;
 }

@@ -98,7 +98,7 @@ export async function startApi(env: Record<string, string> = {}, given?: TestRed
 
 export async function toAnswer(response: Response): Promise<Answer> {
   const text = await response.text();
-  const isJson = response.headers.get('content-type')?.startsWith('application/json') === true && text !== '';
+  const isJson = /^application\/json(;|$)/.test(response.headers.get('content-type') ?? '') && text !== '';
   return {
     status: response.status,
     headers: response.headers,

@@ -43,7 +43,7 @@ export function startSweep(deps: Deps): Sweeper {
 }
 
 /** Looks at every open job that is due. */
-export async function sweepOnce(deps: Deps): Promise<void> {
+async function sweepOnce(deps: Deps): Promise<void> {
   const due = await deps.redis.zrangebyscore(deps.keys.openJobs, '-inf', Date.now(), 'LIMIT', 0, JOBS_A_SWEEP);
   for (const id of due) await lookAfter(deps, id);
 }

@@ -9,8 +9,22 @@ export interface Keys {
   readonly accounts: string;
   /** ZSET of an account's jobs by creation time, ms. */
   accountJobs(account: string): string;
+  /** STREAM of an account's newest events, bounded; its entries are written in jobs/lua/lib.lua. */
+  accountEvents(account: string): string;
   /** ZSET of all jobs that have not ended, by the time the sweep should look at them next, ms. */
   readonly openJobs: string;
+  batch(id: string): string;
+  /** SET of a batch's jobs that have not ended. */
+  batchOpenJobs(id: string): string;
+  accountBatches(account: string): string;
+  /** ZSET of batches that have not ended, by creation time, ms. */
+  readonly openBatches: string;
+  /** Held by the worker that runs a batch. */
+  batchLease(id: string): string;
+  /** HASH of one file's record. */
+  file(id: string): string;
+  /** ZSET of an account's files by creation time, ms; with a purpose only those of it. */
+  accountFiles(account: string, purpose?: string): string;
   idempotency(account: string, keyHash: string): string;
   bucket(upstreamKey: string, limit: string): string;
   /** ZSET of permits in use, by the time their lease ends, ms. */
@@ -18,6 +32,18 @@ export interface Keys {
   upstreamKey(upstreamKey: string): string;
   /** SET of models the upstream has answered «does not exist» for, though our rules still list them. */
   readonly retiredModels: string;
+  /** ZSET of hosts that are to hear of events, by when to look at them, ms. */
+  readonly outbox: string;
+  /** ZSET of a host's events that are no deliveries yet, by when to look at them, ms; see `emit` in jobs/lua/lib.lua. */
+  outboxOf(host: string): string;
+  /** HASH of one webhook delivery; webhooks/lua/lib.lua lists the fields. */
+  delivery(eventId: string): string;
+  /** ZSET of an account's deliveries by when they were made, ms. */
+  accountDeliveries(account: string): string;
+  /** ZSET of hosts that have deliveries to be tried, by when to look at them next, ms. */
+  readonly receivers: string;
+  /** HASH: how a host has been doing; beside it the ZSETs `…:waiting` and `…:queued` of its deliveries. */
+  receiver(host: string): string;
   /** Pub/sub: something happened to a job; the message is written in jobs/lua/lib.lua. */
   readonly jobChanges: string;
   /** Pub/sub: a bucket or upstream key stopped or went on. */
@@ -33,12 +59,26 @@ export function keysOf(prefix: string): Keys {
     job: (id) => `${root}:job:${id}`,
     accounts: `${root}:accounts`,
     accountJobs: (account) => `${root}:jobs:${account}`,
+    accountEvents: (account) => `${root}:events:${account}`,
     openJobs: `${root}:open-jobs`,
+    batch: (id) => `${root}:batch:${id}`,
+    batchOpenJobs: (id) => `${root}:batch:${id}:open`,
+    accountBatches: (account) => `${root}:batches:${account}`,
+    openBatches: `${root}:open-batches`,
+    batchLease: (id) => `${root}:batch-lease:${id}`,
+    file: (id) => `${root}:file:${id}`,
+    accountFiles: (account, purpose) => `${root}:files:${account}${purpose === undefined ? '' : `:${purpose}`}`,
     idempotency: (account, keyHash) => `${root}:idempotency:${account}:${keyHash}`,
     bucket: (upstreamKey, limit) => `${root}:bucket:${upstreamKey}:${limit}`,
     leases: (upstreamKey, limit) => `${root}:leases:${upstreamKey}:${limit}`,
     upstreamKey: (upstreamKey) => `${root}:upstream-key:${upstreamKey}`,
     retiredModels: `${root}:retired-models`,
+    outbox: `${root}:outbox`,
+    outboxOf: (host) => `${root}:outbox:${host}`,
+    delivery: (eventId) => `${root}:delivery:${eventId}`,
+    accountDeliveries: (account) => `${root}:deliveries:${account}`,
+    receivers: `${root}:receivers`,
+    receiver: (host) => `${root}:receiver:${host}`,
     jobChanges: `${root}:job-changes`,
     limitChanges: `${root}:limit-changes`,
     signingSecret: `${root}:signing-secret`,

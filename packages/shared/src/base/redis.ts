@@ -51,7 +51,7 @@ function isReadyWithin(redis: Redis, timeoutMs: number): Promise<boolean> {
 }
 
 /** The URL as it may be printed. */
-export function withoutPassword(url: string): string {
+function withoutPassword(url: string): string {
   return url.replace(/\/\/[^@/]*@/, '//***@');
 }
 

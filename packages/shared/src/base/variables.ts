@@ -21,6 +21,12 @@ export const durationMs: z.ZodType<number, string> = z.string().transform((text,
 
 export const boolean: z.ZodType<boolean, string> = z.enum(['true', 'false']).transform((text) => text === 'true');
 
+/** An address under which we are reached; no trailing slash. */
+export const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'not an http(s) URL' })
+  .refine((text) => !/[?#]/.test(text), 'has a query or fragment')
+  .transform((text) => text.replace(/\/+$/, ''));
+
 const limitFields = z.strictObject({
   images_per_minute: z.number().positive().optional(),
   requests_per_minute: z.number().positive().optional(),
@@ -78,6 +84,27 @@ export const sharedVariables = {
   AWS_REGION: optionalVariable(z.string().min(1), {
     about: 'Region of the bucket; `us-east-1` when an endpoint is set.',
     allowed: 'a region',
+  }),
+  STORAGE_PUBLIC_URL: optionalVariable(httpUrl, {
+    about: 'Address under which the stored images are public (a CDN); image links are this + key, unsigned.',
+    allowed: 'http://… or https://…',
+  }),
+  MODEL_POLICY: variable(z.enum(['translate', 'strict', 'passthrough']), 'translate', {
+    about: 'Requests for a retired model: sent to its replacement, refused, or sent as they are.',
+    allowed: '`translate`, `strict` or `passthrough`',
+  }),
+  DEFAULT_MODEL: variable(z.string().min(1), 'gpt-image-2.6-flare', {
+    about: 'Model of requests that name none.',
+    allowed: 'a model id',
+  }),
+  ALLOW_UNKNOWN_MODELS: variable(boolean, 'false', {
+    about: 'Pass models on that the rules do not know.',
+    allowed: '`true` or `false`',
+  }),
+  SIGNING_SECRET: optionalVariable(z.string().min(1), {
+    about: 'Signs image links. Default: made once and kept in Redis.',
+    allowed: 'any text; use 32 random characters or more',
+    secret: true,
   }),
   LIMITS: variable(limits, '{}', {
     about:

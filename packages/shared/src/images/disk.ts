@@ -11,7 +11,16 @@ import { errnoOf, ignoreMissing, removeFile, sweepFolder, syncFolder, writeDurab
 import { CONTENT_TYPES, SNIFF_BYTES, sniffFormat } from './formats.ts';
 import { assertKey, assertPrefix, isKey } from './keys.ts';
 import { assertContentType, toMetadata } from './metadata.ts';
-import { type ByteRange, type ImageStore, type ObjectInfo, type PutOptions, StorageError } from './store.ts';
+import { Meter } from './meter.ts';
+import {
+  type ByteRange,
+  type ImageStore,
+  type ObjectInfo,
+  type PutOptions,
+  StorageError,
+  type Stored,
+  type StreamOptions,
+} from './store.ts';
 
 /** No write takes an hour, so what is older was left by a process that died. */
 const STALE_TEMPORARY_MS = 3_600_000;
@@ -112,11 +121,20 @@ class DiskStore implements ImageStore {
   }
 
   async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
+    await this.#write(key, bytes, options);
+  }
+
+  async putStream(key: string, body: AsyncIterable<Uint8Array>, options: StreamOptions): Promise<Stored> {
+    const meter = new Meter(body, options);
+    return await meter.through(() => this.#write(key, meter, options));
+  }
+
+  async #write(key: string, body: Uint8Array | Meter, options: PutOptions): Promise<void> {
     const path = this.#object(key);
     assertContentType(options.contentType);
     const sidecar: Sidecar = { contentType: options.contentType, metadata: toMetadata(options.metadata) };
     await storing('be written', async () => {
-      await writeDurably(path, bytes, this.#root, this.#temporary, options.signal);
+      await writeDurably(path, body, this.#root, this.#temporary, options.signal);
       await writeDurably(this.#sidecar(key), Buffer.from(JSON.stringify(sidecar)), this.#root, this.#temporary);
     });
   }

@@ -58,13 +58,13 @@ async function place(temporary: string, path: string, root: string): Promise<voi
 }
 
 /**
- * Writes `bytes` to `path` below `root`: a new file in `temporaryFolder` (also below `root`, on the same file system),
+ * Writes `body` to `path` below `root`: a new file in `temporaryFolder` (also below `root`, on the same file system),
  * fsync, rename, fsync of the folders. Once it resolves the file survives power loss; until then `path` holds what it
- * held before. Throws the file system's error, or the signal's reason.
+ * held before. Throws the file system's error, the body's, or the signal's reason.
  */
 export async function writeDurably(
   path: string,
-  bytes: Uint8Array,
+  body: Uint8Array | AsyncIterable<Uint8Array>,
   root: string,
   temporaryFolder: string,
   signal?: AbortSignal,
@@ -75,7 +75,7 @@ export async function writeDurably(
     await makeFolders(root, temporaryFolder);
     const handle = await open(temporary, 'wx');
     try {
-      await handle.writeFile(bytes);
+      await handle.writeFile(body);
       await handle.sync();
     } finally {
       await handle.close();

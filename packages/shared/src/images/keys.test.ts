@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   assertKey,
   assertPrefix,
+  fileKey,
   imageKey,
   isKey,
   jobPrefix,
@@ -12,6 +13,31 @@ import {
 } from './keys.ts';
 
 const JOB = 'job_01kabcdefghijklmnopqrstuvw';
+
+describe('the key of a file', () => {
+  const ID = 'file-01kabcdefghijklmnopqrstuvw';
+
+  test('holds its account and id, and nothing a caller wrote', () => {
+    expect(fileKey('acme', ID)).toBe(`files/acme/${ID}`);
+    expect(fileKey('acme', `${ID}-output-r2`)).toBe(`files/acme/${ID}-output-r2`);
+    expect(isKey(fileKey('a'.repeat(64), `${ID}-${'x'.repeat(40)}`))).toBe(true);
+  });
+
+  test.each([
+    '',
+    'file-',
+    ID.slice(0, -1),
+    `${ID}x`,
+    `${ID}-`,
+    `${ID}-${'x'.repeat(41)}`,
+    `${ID}-A`,
+    `${ID}/x`,
+    `${ID}\n`,
+  ])('is not made of %j', (id) => {
+    expect(() => fileKey('acme', id)).toThrow(TypeError);
+    expect(() => fileKey('a/b', ID)).toThrow(TypeError);
+  });
+});
 
 describe('the key of an image', () => {
   test.each([

@@ -1,6 +1,8 @@
 // Where things lie in storage. Keys are made here from checked parts, never taken from callers. They hold ASCII letters,
 // digits, `_`, `-`, `.` and `/` alone, so they mean the same on every file system and in every S3-compatible store.
 
+import { isFileId } from '../base/ids.ts';
+
 /** OpenAI's `output_format` values. */
 export type ImageFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'svg';
 
@@ -60,6 +62,16 @@ export function unreadableKey(account: string, jobId: string, index: number): st
 /** The key of the JSON beside an image: what was asked, of whom, what came, at what cost. */
 export function provenanceKey(key: string): string {
   return `${key}.json`;
+}
+
+/**
+ * The key of a caller's file, or of one made for a caller. Its name is not part of it. Throws TypeError for an account
+ * or id that is not ours.
+ */
+export function fileKey(account: string, fileId: string): string {
+  if (!ACCOUNT.test(account)) throw new TypeError(`not an account name: ${JSON.stringify(account)}`);
+  if (!isFileId(fileId)) throw new TypeError(`not a file id: ${JSON.stringify(fileId.slice(0, 200))}`);
+  return `files/${account}/${fileId}`;
 }
 
 /** Whether a text may be a key of an object in storage. */

@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { StorageError } from './store.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type ImageStore, StorageError } from './store.ts';
 import { startTestS3, TEST_CREDENTIALS, type TestS3 } from './test-s3.ts';
 
 let s3: TestS3;
@@ -103,6 +103,88 @@ describe('aborting', () => {
     const reason = new Error('stopped by the caller');
     control.abort(reason);
     await expect(put).rejects.toBe(reason);
+  });
+});
+
+describe('a stream', () => {
+  const JSONL = { contentType: 'application/jsonl' };
+  const PART = Buffer.alloc(5_242_880, 'part');
+  const parts = async function* (count: number) {
+    for (let at = 0; at < count; at += 1) yield PART;
+  };
+  let store: ImageStore;
+
+  // The SDK gives up sooner after many failures, so each test has a client of its own.
+  beforeEach(() => {
+    store = s3.open();
+  });
+
+  const partsThenNothing = async function* (count: number) {
+    yield* parts(count);
+    await new Promise(() => undefined);
+  };
+
+  test('that fits in one part is put in one request, a longer one in parts', async () => {
+    await store.putStream('stream/small', parts(1), JSONL);
+    expect((await s3.store.head('stream/small'))?.etag).not.toContain('-');
+    await store.putStream('stream/large', parts(3), JSONL);
+    expect((await s3.store.head('stream/large'))?.etag).toMatch(/-3"$/);
+  });
+
+  test.each([
+    ['503 SlowDown', { kind: 'status', params: { status: 503 } }],
+    ['a reset', { kind: 'reset' }],
+  ])('outlives %s, three times', async (_name, fault) => {
+    await s3.fault({ ...fault, operation: 'Put', count: 3 });
+    const stored = await store.putStream('stream/again', parts(3), JSONL);
+    expect(await s3.store.head('stream/again')).toMatchObject({ bytes: stored.bytes });
+  });
+
+  test.each([0, 1, 3])('that storage refuses after %i parts leaves nothing and reads no further', async (count) => {
+    let pulled = 0;
+    const body = async function* () {
+      for await (const part of parts(20)) {
+        if (pulled === count + 2)
+          await s3.fault({ kind: 'status', params: { status: 403 }, operation: 'Put', count: 50 });
+        pulled += 1;
+        yield part;
+      }
+    };
+    await expect(store.putStream('stream/refused', body(), JSONL)).rejects.toThrow(StorageError);
+    expect(pulled).toBeLessThan(20);
+    await s3.clearFaults();
+    expect(await s3.openUploads()).toEqual([]);
+    expect(await s3.store.head('stream/refused')).toBeNull();
+  });
+
+  test('that storage does not answer ends within the time of one operation and leaves nothing', async () => {
+    await s3.fault({ kind: 'hang', operation: 'Put', count: 100 });
+    const put = s3.open({ operationTimeoutMs: 200 }).putStream('stream/hang', parts(9), JSONL);
+    await expect(put).rejects.toThrow('not done within 200 ms');
+    expect(await s3.openUploads()).toEqual([]);
+  });
+
+  test('may wait for its body longer than an operation may take', async () => {
+    const { promise: later, resolve } = Promise.withResolvers<void>();
+    const body = async function* () {
+      yield* parts(3);
+      await later;
+      yield PART;
+    };
+    const impatient = s3.open({ operationTimeoutMs: 2_000 });
+    setTimeout(resolve, 3_000);
+    expect(await impatient.putStream('stream/slow', body(), JSONL)).toMatchObject({ bytes: 4 * PART.length });
+  });
+
+  test('stops a part under way with the caller’s reason', async () => {
+    const control = new AbortController();
+    const reason = new Error('stopped by the caller');
+    const put = store.putStream('stream/abort', partsThenNothing(4), { ...JSONL, signal: control.signal });
+    await expect.poll(() => s3.openUploads()).toEqual(['stream/abort']);
+    await s3.fault({ kind: 'hang', operation: 'Put', count: 100 });
+    control.abort(reason);
+    await expect(put).rejects.toBe(reason);
+    expect(await s3.openUploads()).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
-// The store in an S3 bucket: AWS or anything that speaks its language. Bodies are sent from memory with their length, so
-// that the SDK can send them again.
+// The store in an S3 bucket: AWS or anything that speaks its language. Bodies and parts of bodies are sent from memory with
+// their length, so that the SDK can send them again.
 import { addAbortSignal, type Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
@@ -17,7 +17,9 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { ServiceError } from '../base/errors.ts';
 import { assertKey, assertPrefix, isKey } from './keys.ts';
 import { assertContentType, decodeValue, encodeValue, toMetadata } from './metadata.ts';
+import { Meter } from './meter.ts';
 import { buildS3Client, type S3ClientOptions } from './s3-client.ts';
+import { type SendUploadRequest, uploadStream } from './s3-upload.ts';
 import {
   type ByteRange,
   type ImageStore,
@@ -25,6 +27,8 @@ import {
   type PresignOptions,
   type PutOptions,
   StorageError,
+  type Stored,
+  type StreamOptions,
 } from './store.ts';
 
 export interface S3StoreOptions extends S3ClientOptions {
@@ -37,6 +41,7 @@ export interface S3StoreOptions extends S3ClientOptions {
 
 const OPERATION_TIMEOUT_MS = 90_000;
 const PROBE_TIMEOUT_MS = 5_000;
+const CLEAN_UP_TIMEOUT_MS = 10_000;
 /** Starts with a dot, so it is no key of ours and never listed. */
 const PROBE_NAME = '.probe';
 
@@ -60,6 +65,13 @@ function toInfo(key: string, found: GetObjectCommandOutput | HeadObjectCommandOu
   };
 }
 
+/** Throws TypeError for what is no content type. */
+function describe({ contentType, metadata }: PutOptions): { ContentType: string; Metadata: Record<string, string> } {
+  assertContentType(contentType);
+  const pairs = Object.entries(toMetadata(metadata)).map(([name, value]) => [name, encodeValue(value)]);
+  return { ContentType: contentType, Metadata: Object.fromEntries(pairs) };
+}
+
 class S3Store implements ImageStore {
   readonly kind = 's3';
   readonly #client: S3Client;
@@ -76,20 +88,20 @@ class S3Store implements ImageStore {
   }
 
   /**
-   * Runs one operation under its time limit. Whatever goes wrong means that the storage is away, a 403 and a missing
+   * Runs one operation under its time limit (null: it has none). Whatever goes wrong means that the storage is away, a 403 and a missing
    * bucket too: a paid image must be kept until the operator has mended that.
    */
   async #run<T>(
     what: string,
     work: (abortSignal: AbortSignal) => Promise<T>,
     signal?: AbortSignal,
-    timeoutMs = this.#options.operationTimeoutMs ?? OPERATION_TIMEOUT_MS,
+    timeoutMs: number | null = this.#options.operationTimeoutMs ?? OPERATION_TIMEOUT_MS,
   ): Promise<T> {
     signal?.throwIfAborted();
     const control = new AbortController();
     const onAbort = (): void => control.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
-    const timer = setTimeout(() => control.abort(), timeoutMs);
+    const timer = timeoutMs === null ? undefined : setTimeout(() => control.abort(), timeoutMs);
     try {
       return await work(control.signal);
     } catch (error) {
@@ -119,16 +131,25 @@ class S3Store implements ImageStore {
 
   async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
     const object = this.#object(key);
-    assertContentType(options.contentType);
-    const metadata = Object.entries(toMetadata(options.metadata)).map(([name, value]) => [name, encodeValue(value)]);
     const command = new PutObjectCommand({
       ...object,
+      ...describe(options),
       Body: bytes,
       ContentLength: bytes.byteLength,
-      ContentType: options.contentType,
-      Metadata: Object.fromEntries(metadata),
     });
     await this.#run('be written', (abortSignal) => this.#client.send(command, { abortSignal }), options.signal);
+  }
+
+  /** Each request of the upload has its own time limit; the body may take as long as it likes. */
+  async putStream(key: string, body: AsyncIterable<Uint8Array>, options: StreamOptions): Promise<Stored> {
+    const target = { ...this.#object(key), ...describe(options) };
+    const meter = new Meter(body, options);
+    const send: SendUploadRequest = (work, isCleanUp) =>
+      isCleanUp
+        ? this.#run('be changed', work, undefined, CLEAN_UP_TIMEOUT_MS)
+        : this.#run('be written', work, options.signal);
+    const upload = () => uploadStream(this.#client, target, meter, send);
+    return await meter.through(() => this.#run('be written', upload, options.signal, null));
   }
 
   async #get(key: string, command: GetObjectCommand, abortSignal: AbortSignal) {

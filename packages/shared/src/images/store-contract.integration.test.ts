@@ -1,4 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -7,6 +8,7 @@ import { startS3 } from '@darkroom/simulator/s3/server.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openStore } from './open-store.ts';
 import type { ImageStore } from './store.ts';
+import { listOpenUploads } from './test-s3.ts';
 
 // What every kind of store promises; the same tests for each.
 
@@ -14,13 +16,16 @@ interface Opened {
   readonly store: ImageStore;
   /** Another store object on the same storage, as another process has one. */
   reopen(): Promise<ImageStore>;
+  /** What unfinished writes have left behind. */
+  leftovers(): Promise<string[]>;
   end(): Promise<void>;
 }
 
 async function openDisk(): Promise<Opened> {
   const folder = await mkdtemp(join(tmpdir(), 'darkroom-store-'));
   const reopen = () => openStore({ url: `file:${folder}/not/there/yet` });
-  return { store: await reopen(), reopen, end: () => rm(folder, { recursive: true }) };
+  const leftovers = () => readdir(join(folder, 'not/there/yet/.tmp'));
+  return { store: await reopen(), reopen, leftovers, end: () => rm(folder, { recursive: true }) };
 }
 
 async function openS3(prefix: string): Promise<Opened> {
@@ -32,7 +37,8 @@ async function openS3(prefix: string): Promise<Opened> {
       forcePathStyle: true,
       credentials: { accessKeyId: 'simulator', secretAccessKey: 'simulator-secret' },
     });
-  return { store: await reopen(), reopen, end: () => server.close() };
+  const leftovers = () => listOpenUploads(server.url);
+  return { store: await reopen(), reopen, leftovers, end: () => server.close() };
 }
 
 const KINDS = [
@@ -43,6 +49,18 @@ const KINDS = [
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const PNG = { contentType: 'image/png' };
+
+const JSONL = { contentType: 'application/jsonl' };
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** `chunks`, then what `end` does: nothing, throw, or never answer. */
+async function* streamOf(chunks: Iterable<Uint8Array>, end?: () => Promise<void>): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+  await end?.();
+}
+
+const chunksOf = (count: number, bytes: number): Buffer[] =>
+  Array.from({ length: count }, (_, at) => Buffer.alloc(bytes, `chunk ${at} `));
 
 async function collect(keys: AsyncIterable<string>): Promise<string[]> {
   return await Array.fromAsync(keys);
@@ -211,6 +229,99 @@ describe.each(KINDS)('a store of kind %s', (_name, open) => {
     await Promise.all([store.probe(), store.probe()]);
     await store.probe();
     expect(await collect(store.list(''))).toEqual(before);
+  });
+
+  test.each([
+    ['nothing', []],
+    ['one chunk', chunksOf(1, 1_000)],
+    ['empty chunks among others', [bytesOf(''), bytesOf('a'), bytesOf(''), bytesOf('b')]],
+    ['many small chunks', chunksOf(500, 1_000)],
+    ['parts of odd sizes', chunksOf(13, 1_234_567)],
+    ['parts that just fill', chunksOf(2, 5_242_880)],
+    ['one chunk of many parts', chunksOf(1, 16_000_000)],
+  ])('a stream of %s is stored as what it is', async (_what, chunks) => {
+    const whole = Buffer.concat(chunks);
+    const metadata = { 'file-id': 'file-1' };
+    const stored = await store.putStream('s/whole', streamOf(chunks), { ...JSONL, metadata });
+    expect(stored).toEqual({ bytes: whole.length, sha256: sha256(whole) });
+    expect(await store.head('s/whole')).toMatchObject({ ...JSONL, bytes: whole.length, metadata });
+    expect(sha256((await store.read('s/whole')) ?? bytesOf('none'))).toBe(stored.sha256);
+    expect(await opened.leftovers()).toEqual([]);
+  });
+
+  test('a Readable can be streamed, and what streams of one key at once leave is one of them, whole', async () => {
+    const bodies = chunksOf(4, 6_000_000);
+    await Promise.all(bodies.map((body) => store.putStream('s/race', Readable.from([body]), JSONL)));
+    const left = Buffer.from((await store.read('s/race')) ?? []);
+    expect(bodies.some((body) => body.equals(left))).toBe(true);
+    expect(await opened.leftovers()).toEqual([]);
+  });
+
+  const small = [bytesOf('0123456789')];
+  const large = chunksOf(12, 1_000_000);
+
+  test.each([
+    ['small', small, 10],
+    ['large', large, 12_000_000],
+  ])('a %s stream may have maxBytes and no byte more; then what was there stays', async (_size, chunks, bytes) => {
+    await store.putStream('s/limit', streamOf(chunks), { ...JSONL, maxBytes: bytes });
+    const refused = store.putStream('s/limit', streamOf([...chunks, bytesOf('x')]), { ...JSONL, maxBytes: bytes });
+    await expect(refused).rejects.toMatchObject({ code: 'request_too_large', status: 413 });
+    expect(await store.head('s/limit')).toMatchObject({ bytes });
+    expect(await opened.leftovers()).toEqual([]);
+  });
+
+  test.each([
+    ['small', small],
+    ['large', large],
+  ])('a %s stream that fails stores nothing and throws its own error', async (_size, chunks) => {
+    const failure = Object.assign(new Error('the caller left'), { code: 'ECONNRESET', syscall: 'read' });
+    const body = streamOf(chunks, () => Promise.reject(failure));
+    await expect(store.putStream('s/failed', body, JSONL)).rejects.toBe(failure);
+    expect(await store.head('s/failed')).toBeNull();
+    expect(await opened.leftovers()).toEqual([]);
+  });
+
+  test.each([
+    ['small', small],
+    ['large', large],
+  ])('an abort while a %s stream stands still stores nothing, and the body is told', async (_size, chunks) => {
+    const control = new AbortController();
+    const reason = new Error('stopped by the caller');
+    let isTold = false;
+    const never = new Promise<IteratorResult<Uint8Array>>(() => undefined);
+    const left = [...chunks];
+    const body: AsyncIterable<Uint8Array> = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          const value = left.shift();
+          if (value !== undefined) return Promise.resolve({ value, done: false });
+          control.abort(reason);
+          return never;
+        },
+        return: () => {
+          isTold = true;
+          return Promise.resolve({ value: undefined, done: true });
+        },
+      }),
+    };
+    const put = store.putStream('s/aborted', body, { ...JSONL, signal: control.signal });
+    await expect(put).rejects.toBe(reason);
+    expect(isTold).toBe(true);
+    expect(await store.head('s/aborted')).toBeNull();
+    expect(await opened.leftovers()).toEqual([]);
+  });
+
+  test('an aborted signal keeps a stream from being begun', async () => {
+    const signal = AbortSignal.abort(new Error('before'));
+    const begun = Promise.reject(new Error('the body was read'));
+    begun.catch(() => undefined);
+    const put = store.putStream(
+      's/never',
+      streamOf([], () => begun),
+      { ...JSONL, signal },
+    );
+    await expect(put).rejects.toThrow('before');
   });
 
   test('presigns a link that serves type and disposition, or none', async () => {

@@ -22,6 +22,18 @@ export interface PutOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface StreamOptions extends PutOptions {
+  /** A body that is longer is refused and not stored. */
+  readonly maxBytes?: number;
+}
+
+/** What a streamed body turned out to be. */
+export interface Stored {
+  readonly bytes: number;
+  /** Of the bytes, hex. */
+  readonly sha256: string;
+}
+
 /** Byte offsets, both inclusive; an `end` past the object's is cut to it. */
 export interface ByteRange {
   readonly start: number;
@@ -45,6 +57,11 @@ export interface ImageStore {
   readonly kind: 'disk' | 's3';
   /** Durable when it resolves. All or nothing: a reader sees the old object, or the whole new one. */
   put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void>;
+  /**
+   * Like `put` for a body of unknown length, of which a few MB at most are held in memory. What `body` throws comes out
+   * as it is, and then, as after an abort, nothing is stored. Throws ServiceError `request_too_large` past `maxBytes`.
+   */
+  putStream(key: string, body: AsyncIterable<Uint8Array>, options: StreamOptions): Promise<Stored>;
   /**
    * The caller must read `body` to its end or destroy it. Throws ServiceError `range_not_satisfiable` when the range
    * starts past the end.

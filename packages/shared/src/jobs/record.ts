@@ -1,9 +1,8 @@
 // The job as it lies in Redis, and how it is read. The Lua steps in jobs/lua are the only writers; lua/lib.lua lists
 // the fields. Times are unix ms, money is integer micro-USD.
 import type { PublicError } from '../base/errors.ts';
-import type { ImageFormat } from '../images/keys.ts';
-import type { Operation } from '../models/rules.ts';
-import type { Priority } from '../requests/submission.ts';
+import { imageKey } from '../images/keys.ts';
+import { decodeSpec, type JobSpec } from './spec.ts';
 
 export type JobStatus = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled' | 'expired';
 export const JOB_STATUSES: readonly JobStatus[] = [
@@ -15,29 +14,6 @@ export const JOB_STATUSES: readonly JobStatus[] = [
   'cancelled',
   'expired',
 ];
-
-/** What was asked and how it is cut into calls. Written once, with the job. */
-export interface JobSpec {
-  readonly account: string;
-  readonly operation: Operation;
-  readonly model: string;
-  readonly requestedModel: string | null;
-  readonly lane: string;
-  /** The caller's body as accepted. */
-  readonly input: Readonly<Record<string, unknown>>;
-  /** The body sent upstream, without `n`. */
-  readonly body: Readonly<Record<string, unknown>>;
-  /** Image indexes of each call. */
-  readonly calls: readonly (readonly number[])[];
-  readonly outputFormat: ImageFormat;
-  readonly downscaleTo: { readonly width: number; readonly height: number } | null;
-  readonly warnings: readonly string[];
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly priority: Priority;
-  readonly expiresAfterSeconds: number;
-  readonly batchId: string | null;
-  readonly customId: string | null;
-}
 
 export interface StoredError extends Partial<Omit<PublicError, 'code'>> {
   readonly code: string | null;
@@ -92,6 +68,13 @@ export interface ImageRow {
   readonly revisedPrompt: string | null;
 }
 
+/** As it lies in Redis: `revisedPrompt` only when there is one. */
+export type StoredImageRow = Omit<ImageRow, 'key' | 'revisedPrompt'> & { readonly revisedPrompt?: string };
+
+export function toStoredImageRow({ key: _, revisedPrompt, ...row }: ImageRow): StoredImageRow {
+  return revisedPrompt === null ? row : { ...row, revisedPrompt };
+}
+
 export interface JobRecord {
   readonly id: string;
   readonly spec: JobSpec;
@@ -105,34 +88,51 @@ export interface JobRecord {
   readonly calls: readonly CallState[];
   readonly attempts: readonly (AttemptRow & { readonly call: number; readonly seq: number })[];
   readonly images: ReadonlyMap<number, ImageRow>;
+  /** How many events it had. */
+  readonly sequence: number;
+  /** Where its newest event stands in the account's event stream; null while it had none. */
+  readonly lastEvent: string | null;
 }
 
 export function hasEnded(record: Pick<JobRecord, 'status'>): boolean {
   return record.status !== 'queued' && record.status !== 'in_progress';
 }
 
-/** A job's hash as HGETALL returns it → the record; null when there is none. */
-export function toJobRecord(hash: Readonly<Record<string, string>>): JobRecord | null {
-  if (hash['id'] === undefined || hash['spec'] === undefined) return null;
-  const spec = JSON.parse(hash['spec']) as JobSpec;
-  return {
-    id: hash['id'],
-    spec,
-    status: hash['status'] as JobStatus,
-    run: Number(hash['run']),
-    createdAt: Number(hash['createdAt']),
-    startedAt: toTime(hash['startedAt']),
-    finishedAt: toTime(hash['finishedAt']),
-    expiresAt: Number(hash['expiresAt']),
-    cancelAt: toTime(hash['cancelAt']),
-    calls: spec.calls.map((_, k) => JSON.parse(hash[`call:${k}`] ?? 'null') as CallState),
-    attempts: readAttempts(hash),
-    images: readImages(hash),
-  };
+/** The `state` field; lua/lib.lua says what each is. */
+interface StoredState {
+  readonly id: string;
+  readonly run: number;
+  readonly status: JobStatus;
+  readonly createdAt: number;
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
+  readonly expiresAt: number;
+  readonly cancelAt?: number;
+  readonly sequence: number;
+  readonly event?: string;
 }
 
-function toTime(text: string | undefined): number | null {
-  return text === undefined ? null : Number(text);
+/** A job's hash as HGETALL returns it → the record; null when there is none. */
+export function toJobRecord(hash: Readonly<Record<string, string>>): JobRecord | null {
+  if (hash['state'] === undefined || hash['spec'] === undefined) return null;
+  const state = JSON.parse(hash['state']) as StoredState;
+  const spec = decodeSpec(hash['spec']);
+  return {
+    id: state.id,
+    spec,
+    status: state.status,
+    run: state.run,
+    createdAt: state.createdAt,
+    startedAt: state.startedAt ?? null,
+    finishedAt: state.finishedAt ?? null,
+    expiresAt: state.expiresAt,
+    cancelAt: state.cancelAt ?? null,
+    calls: spec.calls.map((_, k) => JSON.parse(hash[`call:${k}`] ?? 'null') as CallState),
+    attempts: readAttempts(hash),
+    images: readImages(hash, state.id, spec),
+    sequence: state.sequence,
+    lastEvent: state.event ?? null,
+  };
 }
 
 function readAttempts(hash: Readonly<Record<string, string>>): JobRecord['attempts'] {
@@ -144,10 +144,14 @@ function readAttempts(hash: Readonly<Record<string, string>>): JobRecord['attemp
   return rows.sort((a, b) => a.at - b.at || a.call - b.call || a.seq - b.seq);
 }
 
-function readImages(hash: Readonly<Record<string, string>>): ReadonlyMap<number, ImageRow> {
+/** A row in Redis lacks what follows from its job: its key. */
+function readImages(hash: Readonly<Record<string, string>>, id: string, spec: JobSpec): ReadonlyMap<number, ImageRow> {
   const images: ImageRow[] = [];
   for (const [field, value] of Object.entries(hash)) {
-    if (field.startsWith('image:')) images.push(JSON.parse(value) as ImageRow);
+    if (!field.startsWith('image:')) continue;
+    const row = JSON.parse(value) as StoredImageRow;
+    const key = imageKey(spec.account, id, row.index, spec.outputFormat);
+    images.push({ revisedPrompt: null, ...row, key });
   }
   return new Map(images.sort((a, b) => a.index - b.index).map((image) => [image.index, image]));
 }

@@ -3,7 +3,8 @@ import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newJobId } from '../base/ids.ts';
 import { keysOf } from '../base/keys.ts';
-import type { ImageRow, JobRecord, JobSpec } from './record.ts';
+import type { ImageRow, JobRecord } from './record.ts';
+import type { JobSpec } from './spec.ts';
 import {
   beginAttempt,
   createJob,
@@ -41,8 +42,10 @@ const SPEC: JobSpec = {
   metadata: {},
   priority: 'normal',
   expiresAfterSeconds: 3_600,
+  responseFormat: null,
   batchId: null,
   customId: null,
+  webhook: null,
 };
 
 async function newJob(spec: Partial<JobSpec> = {}): Promise<string> {

@@ -11,7 +11,16 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript, type Script } from '../base/redis.ts';
-import type { AttemptOutcome, AttemptRow, ImageRow, JobSpec, JobStatus, StoredError } from './record.ts';
+import { toWebhookMark } from '../requests/webhook.ts';
+import {
+  type AttemptOutcome,
+  type AttemptRow,
+  type ImageRow,
+  type JobStatus,
+  type StoredError,
+  toStoredImageRow,
+} from './record.ts';
+import { encodeSpec, type JobSpec } from './spec.ts';
 
 const load = (step: string): Script => loadScript(import.meta.url, 'lua/lib.lua', `lua/${step}.lua`);
 const CREATE = load('create-job');
@@ -65,7 +74,7 @@ export async function createJob(
     [
       id,
       spec.account,
-      JSON.stringify(spec),
+      encodeSpec(spec),
       spec.calls.length,
       images,
       spec.expiresAfterSeconds * 1_000,
@@ -73,7 +82,7 @@ export async function createJob(
       idempotency?.fingerprint ?? '',
       IDEMPOTENCY_LIFE_MS,
       spec.batchId ?? '',
-      '',
+      toWebhookMark(spec.webhook),
     ],
   )) as [Created['kind'], string, number];
   return { kind: reply[0], id: reply[1], createdAt: reply[2] };
@@ -179,7 +188,7 @@ export async function finishAttempt(steps: JobSteps, finish: Finish): Promise<Fi
       finish.count,
       finish.isFinal ? 'failed' : '',
       finish.error === null ? '' : JSON.stringify(finish.error),
-      JSON.stringify(finish.images),
+      JSON.stringify(finish.images.map(toStoredImageRow)),
       JSON.stringify(finish.callImages),
       toRetention(steps),
     ],

@@ -46,11 +46,13 @@ export async function listJobs(
   const jobs: JobRecord[] = [];
   let rank = query.after === null ? 0 : await rankAfter(redis, all, query.after, query.order);
   let cursor = query.after;
-  for (let seen = 0; seen < SCAN_LIMIT; ) {
+  // Mostly the first records fit; a filter that lets few through makes the steps larger.
+  let step = Math.min(CHUNK, query.limit + 1);
+  for (let seen = 0; seen < SCAN_LIMIT; step = CHUNK) {
     const ids =
       query.order === 'asc'
-        ? await redis.zrange(all, String(rank), String(rank + CHUNK - 1))
-        : await redis.zrevrange(all, rank, rank + CHUNK - 1);
+        ? await redis.zrange(all, String(rank), String(rank + step - 1))
+        : await redis.zrevrange(all, rank, rank + step - 1);
     const records = await readJobs(redis, keys, ids);
     for (const [index, record] of records.entries()) {
       if (record !== null && jobs.length === query.limit && matches(record, query.filter))
@@ -58,9 +60,9 @@ export async function listJobs(
       if (record !== null && jobs.length < query.limit && matches(record, query.filter)) jobs.push(record);
       if (jobs.length < query.limit || jobs.at(-1)?.id === ids[index]) cursor = ids[index] ?? cursor;
     }
-    if (ids.length < CHUNK) return { jobs, cursor, hasMore: false };
-    rank += CHUNK;
-    seen += CHUNK;
+    if (ids.length < step) return { jobs, cursor, hasMore: false };
+    rank += step;
+    seen += step;
   }
   return { jobs, cursor, hasMore: true };
 }
@@ -70,7 +72,8 @@ async function rankAfter(redis: Redis, all: string, id: string, order: 'asc' | '
   return rank === null ? 0 : rank + 1;
 }
 
-async function readJobs(redis: Redis, keys: Keys, ids: readonly string[]): Promise<(JobRecord | null)[]> {
+/** The jobs of the ids, in their order, in one round trip; null for those that are not there. */
+export async function readJobs(redis: Redis, keys: Keys, ids: readonly string[]): Promise<(JobRecord | null)[]> {
   if (ids.length === 0) return [];
   const pipeline = redis.pipeline();
   for (const id of ids) pipeline.hgetall(keys.job(id));

@@ -4,7 +4,8 @@ import { newJobId } from '../base/ids.ts';
 import type { CallItem, CallQueues } from '../queues/call-queue.ts';
 import { planCalls } from '../requests/plan.ts';
 import type { Submission } from '../requests/submission.ts';
-import type { JobRecord, JobSpec } from './record.ts';
+import type { JobRecord } from './record.ts';
+import type { JobSpec } from './spec.ts';
 import { type Created, createJob, type Idempotency, type JobSteps } from './steps.ts';
 
 export interface SubmitDeps {
@@ -26,8 +27,17 @@ export async function submitJob(
   submission: Submission,
   idempotency: Idempotency | null,
 ): Promise<Created> {
-  const spec = toJobSpec(account, submission, deps.imagesPerMinuteOf);
-  const created = await createJob(deps.steps, newJobId(), spec, idempotency);
+  return submitSpec(deps, newJobId(), toJobSpec(account, submission, deps.imagesPerMinuteOf), idempotency);
+}
+
+/** The same for a spec made by the caller, under a fixed id: repeating it makes one job. */
+export async function submitSpec(
+  deps: SubmitDeps,
+  id: string,
+  spec: JobSpec,
+  idempotency: Idempotency | null,
+): Promise<Created> {
+  const created = await createJob(deps.steps, id, spec, idempotency);
   if (created.kind !== 'created') return created;
   try {
     await deps.queues.add(spec.lane, spec.priority, itemsOf(created.id, spec.calls.keys(), 1));
@@ -58,8 +68,10 @@ export function toJobSpec(
     metadata: submission.metadata,
     priority: submission.priority,
     expiresAfterSeconds: submission.expiresAfterSeconds,
+    responseFormat: request.responseFormat,
     batchId: null,
     customId: null,
+    webhook: submission.webhook,
   };
 }
 

@@ -15,7 +15,7 @@ export const MODELS: readonly ModelRules[] = parsed.models;
 export const MIGRATION: Migration = parsed.migration;
 
 /** The lane and limit name of models the rules do not know. */
-export const OTHER_LANE = 'other';
+const OTHER_LANE = 'other';
 /** Every lane there is; names hold no `:`, so they can be queue names. */
 export const LANES: readonly string[] = [...MODELS.map((rules) => rules.id), OTHER_LANE];
 

@@ -106,6 +106,14 @@ describe('limits', () => {
     await expect(fetchWith(zipped, { maxBytes: 10_000 })).rejects.toMatchObject({ kind: 'encoding' });
   });
 
+  test('a compressed body is left as it came where only the status counts', async () => {
+    const bomb = gzipSync(Buffer.alloc(1_000_000));
+    const zipped: RequestListener = (_request, response) =>
+      response.writeHead(202, { 'content-encoding': 'gzip' }).end(bomb);
+    const reply = await fetchWith(zipped, { maxBytes: 100, onOverflow: 'truncate' });
+    expect([reply.status, reply.body.equals(bomb.subarray(0, 100))]).toEqual([202, true]);
+  });
+
   test('a server that says nothing, or drips for ever, runs into the time limit', async () => {
     await expect(fetchWith(() => undefined, { timeoutMs: 50 })).rejects.toMatchObject({ kind: 'timeout' });
     const drip: RequestListener = (_request, response) => {

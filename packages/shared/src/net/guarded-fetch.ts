@@ -25,7 +25,10 @@ export interface GuardedFetchOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
   readonly maxBytes: number;
-  /** A longer body fails with `too_large`, or is cut to `maxBytes` and the connection dropped (`truncate`). */
+  /**
+   * A longer body fails with `too_large`, or is cut to `maxBytes` and the connection dropped (`truncate`: the status is
+   * what counts, so a compressed body is no failure either and is left as it came).
+   */
   readonly onOverflow?: 'fail' | 'truncate';
   /** From the call to the last byte, redirects included. */
   readonly timeoutMs: number;
@@ -71,7 +74,7 @@ async function readBody(reply: Dispatcher.ResponseData, options: GuardedFetchOpt
   const { maxBytes, onOverflow = 'fail', method = 'GET' } = options;
   const encoding = reply.headers['content-encoding'] ?? 'identity';
   const announced = Number(reply.headers['content-length'] ?? 0);
-  if (encoding !== 'identity' && encoding !== '') {
+  if (encoding !== 'identity' && encoding !== '' && onOverflow === 'fail') {
     discard(reply.body);
     throw new FetchFailure('encoding', 'the reply is compressed, which was not asked for');
   }

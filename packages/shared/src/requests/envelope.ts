@@ -1,14 +1,23 @@
-// The fields of a submission around OpenAI's body: metadata, priority, expires_after, dry_run. They are the same on
+// The fields of a submission around OpenAI's body: webhook, metadata, priority, expires_after, dry_run. They are the same on
 // every submitting route; what is inside `input` belongs to validate.ts.
 import { ServiceError } from '../base/errors.ts';
 import { codePointsOf } from '../models/text.ts';
 import type { Allowed } from './allowed.ts';
 import { checkValue, isRecord } from './allowed.ts';
 import { quote, tooLong, unsupportedParameter, wrongType } from './problems.ts';
+import {
+  checkWebhook,
+  JOB_EVENTS,
+  readWebhook,
+  TERMINAL_JOB_EVENTS,
+  type Webhook,
+  type WebhookRules,
+} from './webhook.ts';
 
 export type Priority = 'high' | 'normal' | 'low';
 
 export interface Envelope {
+  webhook: Webhook | null;
   metadata: Record<string, string>;
   priority: Priority;
   /** How long after submission a call not yet sent is given up. */
@@ -30,14 +39,18 @@ const FIELDS: Readonly<Record<string, Allowed>> = {
 };
 
 /** Known fields whose feature is not built: refused, never ignored. */
-const NOT_BUILT: readonly string[] = ['webhook', 'on_unknown'];
+const NOT_BUILT: readonly string[] = ['on_unknown'];
 
-export const ENVELOPE_FIELDS: readonly string[] = ['metadata', ...Object.keys(FIELDS), ...NOT_BUILT];
+export const ENVELOPE_FIELDS: readonly string[] = ['webhook', 'metadata', ...Object.keys(FIELDS), ...NOT_BUILT];
 
-/** Every problem of the envelope's fields in `body`, which holds no nulls; other fields are not looked at. */
-export function checkEnvelope(body: Readonly<Record<string, unknown>>): ServiceError[] {
+/**
+ * Every problem of the envelope's fields in `body`, which holds no nulls; other fields are not looked at. Without rules
+ * for webhooks a `webhook` is refused.
+ */
+export function checkEnvelope(body: Readonly<Record<string, unknown>>, webhooks?: WebhookRules): ServiceError[] {
   return Object.entries(body).flatMap(([name, value]) => {
     if (NOT_BUILT.includes(name)) return [unsupportedParameter(name, 'It is not available yet.')];
+    if (name === 'webhook') return checkJobWebhook(value, webhooks);
     if (name === 'metadata') return checkMetadata(value);
     const allowed = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
     return allowed === undefined ? [] : checkValue(name, value, allowed);
@@ -47,6 +60,7 @@ export function checkEnvelope(body: Readonly<Record<string, unknown>>): ServiceE
 /** The envelope of a body without problems, defaults filled in. */
 export function readEnvelope(body: Readonly<Record<string, unknown>>): Envelope {
   return {
+    webhook: readWebhook(body['webhook'], TERMINAL_JOB_EVENTS),
     metadata: (body['metadata'] ?? {}) as Record<string, string>,
     priority: (body['priority'] ?? 'normal') as Priority,
     expiresAfterSeconds: (body['expires_after'] ?? DEFAULT_EXPIRES_AFTER_SECONDS) as number,
@@ -54,7 +68,12 @@ export function readEnvelope(body: Readonly<Record<string, unknown>>): Envelope 
   };
 }
 
-function checkMetadata(metadata: unknown): ServiceError[] {
+function checkJobWebhook(webhook: unknown, rules: WebhookRules | undefined): ServiceError[] {
+  if (rules === undefined) return [unsupportedParameter('webhook', 'It is not available here.')];
+  return checkWebhook(webhook, JOB_EVENTS, rules);
+}
+
+export function checkMetadata(metadata: unknown): ServiceError[] {
   if (!isRecord(metadata)) return [wrongType('metadata', 'an object', metadata)];
   const pairs = Object.entries(metadata);
   const problems = pairs.slice(0, METADATA_LIMITS.pairs).flatMap(([key, value]) => checkPair(key, value));

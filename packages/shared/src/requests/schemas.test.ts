@@ -13,6 +13,7 @@ const context = {
   modelPolicy: 'translate',
   defaultModel: 'gpt-image-2.6-flare',
   allowUnknownModels: false,
+  webhooks: { urlProblem: () => null, secretProblem: null },
 } as const;
 
 test.each(Object.entries(schemas))('%s becomes JSON Schema under a name of its own', (_, schema) => {
@@ -23,7 +24,7 @@ test.each(Object.entries(schemas))('%s becomes JSON Schema under a name of its o
 test('the documented fields are exactly those the check knows', () => {
   const input = Object.keys(schemas.generationInputSchema.shape);
   expect(input.sort()).toEqual([...Object.keys(OWN_FIELDS), ...fieldsOf('generation').map(({ name }) => name)].sort());
-  const notBuilt = ['webhook', 'on_unknown'];
+  const notBuilt = ['on_unknown'];
   const envelope = ENVELOPE_FIELDS.filter((name) => !notBuilt.includes(name));
   expect(Object.keys(schemas.jobSubmissionSchema.shape).sort()).toEqual(['operation', 'input', ...envelope].sort());
 });
@@ -39,7 +40,9 @@ describe('documentation and check agree', () => {
     { input: { prompt, output_format: 'svg', svg: { model: 'm', reasoning: { effort: 'xhigh' } } } },
     { input: { prompt, stream: false, partial_images: 0, response_format: 'url', model: null, n: null } },
     { input: { prompt }, metadata: { a: '1', b: null }, priority: 'high', expires_after: 1, dry_run: true },
-    { input: { prompt }, metadata: null, priority: null, expires_after: null, dry_run: null },
+    { input: { prompt }, webhook: { url: 'https://example.com/hooks', events: ['job.completed', 'image.completed'] } },
+    { input: { prompt }, webhook: { url: 'https://example.com/hooks', events: null } },
+    { input: { prompt }, metadata: null, webhook: null, priority: null, expires_after: null, dry_run: null },
   ];
   const refused = [
     {},
@@ -57,6 +60,14 @@ describe('documentation and check agree', () => {
     { input: { prompt, output_format: 'jpeg', output_compression: 101 } },
     { input: { prompt, safety_identifier: 's'.repeat(129) } },
     { input: { prompt }, webhook: {} },
+    { input: { prompt }, webhook: 'https://example.com' },
+    { input: { prompt }, webhook: { url: '' } },
+    { input: { prompt }, webhook: { url: `https://example.com/${'x'.repeat(2_048)}` } },
+    { input: { prompt }, webhook: { url: 'https://example.com', event: [] } },
+    { input: { prompt }, webhook: { url: 'https://example.com', events: [] } },
+    { input: { prompt }, webhook: { url: 'https://example.com', events: ['job.done'] } },
+    { input: { prompt }, webhook: { url: 'https://example.com', events: ['batch.completed'] } },
+    { input: { prompt }, webhook: { url: 'https://example.com', events: Array(7).fill('job.failed') } },
     { input: { prompt }, batch_id: 'batch_1' },
     { input: { prompt }, metadata: { a: 1 } },
     { input: { prompt }, metadata: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, ''])) },

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { MODELS, OPERATIONS } from '../models/rules.ts';
 import { DEFAULT_EXPIRES_AFTER_SECONDS, MAX_EXPIRES_AFTER_SECONDS, METADATA_LIMITS, PRIORITIES } from './envelope.ts';
 import { MAX_IMAGES } from './fields.ts';
+import { JOB_EVENTS, LONGEST_WEBHOOK_URL } from './webhook.ts';
 
 const operation = z.enum(OPERATIONS);
 const priority = z.enum(PRIORITIES);
@@ -65,10 +66,21 @@ export const generationInputSchema = z
   })
   .meta({ id: 'GenerationInput' });
 
+const webhook = z.strictObject({
+  url: z.string().min(1).max(LONGEST_WEBHOOK_URL).describe('http or https; not a private address.'),
+  events: z
+    .array(z.enum(JOB_EVENTS))
+    .min(1)
+    .max(JOB_EVENTS.length)
+    .nullish()
+    .describe('Which events are sent. Default: those that end the job.'),
+});
+
 export const jobSubmissionSchema = z
   .strictObject({
     operation: operation.describe('`edit` and `variation` are not available yet.'),
     input: generationInputSchema,
+    webhook: webhook.nullish().describe('Who hears of the job, signed as Standard Webhooks asks.'),
     metadata: z
       .record(z.string().max(METADATA_LIMITS.key), z.string().max(METADATA_LIMITS.value).nullable())
       .refine((pairs) => Object.keys(pairs).length <= METADATA_LIMITS.pairs)

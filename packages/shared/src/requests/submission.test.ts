@@ -7,6 +7,10 @@ const context: ValidateContext = {
   modelPolicy: 'translate',
   defaultModel: 'gpt-image-2.6-flare',
   allowUnknownModels: false,
+  webhooks: {
+    urlProblem: (url: string) => (url.startsWith('https:') ? null : 'must be an https URL'),
+    secretProblem: null,
+  },
 };
 const input = { prompt: 'a cat', quality: 'low', size: '1024x1024' };
 const job = { operation: 'generation', input };
@@ -24,13 +28,28 @@ function problemsOf(body: unknown) {
 describe('an accepted submission', () => {
   test('has defaults for all that was left out', () => {
     const { request, ...envelope } = submissionOf(job);
-    expect(envelope).toEqual({ metadata: {}, priority: 'normal', expiresAfterSeconds: 86_400, dryRun: false });
+    expect(envelope).toEqual({
+      webhook: null,
+      metadata: {},
+      priority: 'normal',
+      expiresAfterSeconds: 86_400,
+      dryRun: false,
+    });
     expect(request).toMatchObject({ operation: 'generation', model: 'gpt-image-2.6-flare', input, warnings: [] });
   });
 
   test('keeps what was given', () => {
-    const given = { ...job, metadata: { order: '42' }, priority: 'low', expires_after: 2_592_000, dry_run: true };
+    const webhook = { url: 'https://example.com/hooks', events: ['job.failed'] };
+    const given = {
+      ...job,
+      webhook,
+      metadata: { order: '42' },
+      priority: 'low',
+      expires_after: 2_592_000,
+      dry_run: true,
+    };
     expect(submissionOf(given)).toMatchObject({
+      webhook,
       metadata: { order: '42' },
       priority: 'low',
       expiresAfterSeconds: 2_592_000,
@@ -86,7 +105,8 @@ describe('a refused submission', () => {
         ['unknown_parameter', 'input.priority'],
       ],
     ],
-    [{ ...job, webhook: { url: 'https://example.com' } }, [['unsupported_parameter', 'webhook']]],
+    [{ ...job, webhook: { url: 'ftp://example.com' } }, [['invalid_value', 'webhook.url']]],
+    [{ ...job, webhook: { events: ['job.failed'] } }, [['missing_required_parameter', 'webhook.url']]],
     [{ ...job, on_unknown: 'fail' }, [['unsupported_parameter', 'on_unknown']]],
     [{ ...job, batch_id: 'batch_1' }, [['unknown_parameter', 'batch_id']]],
     [{ ...job, priority: 'urgent' }, [['invalid_value', 'priority']]],

@@ -27,7 +27,11 @@ export function validateSubmission(body: unknown, context: ValidateContext): Sub
   if (!isRecord(body)) return { ok: false, problems: [notAnObject(body)] };
   const given = withoutNulls(body);
   const checked = checkRequest(given, context);
-  const problems = [...(checked.ok ? [] : checked.problems), ...checkEnvelope(given), ...unknownFields(given)];
+  const problems = [
+    ...(checked.ok ? [] : checked.problems),
+    ...checkEnvelope(given, context.webhooks),
+    ...unknownFields(given),
+  ];
   if (!checked.ok || problems.length > 0) return { ok: false, problems };
   return { ok: true, submission: { request: withRouteWarnings(checked.request), ...readEnvelope(given) } };
 }

@@ -8,6 +8,7 @@ import { checkFields } from './check-fields.ts';
 import { chooseModel } from './choose-model.ts';
 import { withoutNulls } from './nulls.ts';
 import { notAnObject } from './problems.ts';
+import type { WebhookRules } from './webhook.ts';
 
 /** What to do with a request for a retired model (contract section 4). */
 export type ModelPolicy = 'translate' | 'strict' | 'passthrough';
@@ -20,6 +21,8 @@ export interface ValidateContext {
   allowUnknownModels: boolean;
   /** Ids the upstream has answered "does not exist" for. */
   retired?: ReadonlySet<string>;
+  /** What a `webhook` has to keep; absent: webhooks are refused. */
+  webhooks?: WebhookRules;
 }
 
 export type OutputFormat = 'png' | 'jpeg' | 'webp' | 'gif' | 'svg';

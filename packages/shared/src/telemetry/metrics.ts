@@ -1,6 +1,7 @@
 // Every metric of Darkroom, declared once, with its closed set of labels. `model` is always a lane (a model of the
 // rules, or `other`), never a caller's text, so the number of series is bounded.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { registerOutboxDepth, webhookMetrics } from './webhook-metrics.ts';
 
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 const CALL_SECONDS = [1, 2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600];
@@ -12,22 +13,27 @@ export type ReadLaneDepths = () => Promise<ReadonlyMap<string, number>>;
 export interface MetricsOptions {
   /** Of the process that reports the queues' depth (the API); absent elsewhere. Must not reject. */
   readonly readLaneDepths?: ReadLaneDepths;
+  /** Of the same process; null when it can't be read. Must not reject. */
+  readonly readOutboxDepth?: () => Promise<number | null>;
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** All metrics on a registry of their own, process metrics included. */
-export function createMetrics({ readLaneDepths }: MetricsOptions = {}) {
+export function createMetrics({ readLaneDepths, readOutboxDepth }: MetricsOptions = {}) {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
   if (readLaneDepths) registerLaneDepth(registry, readLaneDepths);
+  if (readOutboxDepth) registerOutboxDepth(registry, readOutboxDepth);
   return {
     registry,
     ...httpMetrics(registers),
+    ...eventStreamMetrics(registers),
     ...jobMetrics(registers),
     ...callMetrics(registers),
     ...storageMetrics(registers),
+    ...webhookMetrics(registers),
   };
 }
 
@@ -38,6 +44,21 @@ function httpMetrics(registers: Registry[]) {
       help: 'Time from the request to the end of its reply, by route template.',
       labelNames: ['route', 'method', 'status'] as const,
       buckets: HTTP_SECONDS,
+      registers,
+    }),
+  };
+}
+
+function eventStreamMetrics(registers: Registry[]) {
+  return {
+    eventStreamsOpen: new Gauge({
+      name: 'darkroom_event_streams_open',
+      help: 'Event streams that clients hold open at this process.',
+      registers,
+    }),
+    eventsSent: new Counter({
+      name: 'darkroom_events_sent_total',
+      help: 'Events written to event streams, snapshots not counted.',
       registers,
     }),
   };

@@ -87,7 +87,7 @@ export function gaugeHeaders(model: Model, gauges: readonly Gauge[]): Record<str
 }
 
 /** retry-after in whole seconds (rounded up, as seen: 534 ms -> 1) and retry-after-ms. */
-export function retryHeaders(waitMs: number): Record<string, string> {
+function retryHeaders(waitMs: number): Record<string, string> {
   return { 'retry-after': wholeSeconds(waitMs), 'retry-after-ms': String(Math.ceil(waitMs)) };
 }
 

@@ -58,7 +58,7 @@ export function costUsd(request: ResolvedRequest, images: number): number {
   return Math.round(micro) / 1e6;
 }
 
-export function textTokens(prompt: string): number {
+function textTokens(prompt: string): number {
   return Math.ceil(Array.from(prompt).length / CHARACTERS_PER_TOKEN) + TEXT_OVERHEAD_TOKENS;
 }
 
@@ -72,7 +72,7 @@ export function outputTokensPerImage(request: ResolvedRequest): number {
 }
 
 /** OpenAI's calculator, as reverse-engineered; reproduces all four values known from it. */
-export function calculatorTokens(factor: number, width: number, height: number): number {
+function calculatorTokens(factor: number, width: number, height: number): number {
   const long = Math.max(width, height);
   const short = Math.min(width, height);
   const steps = Math.floor((2 * factor * short + long) / (2 * long));

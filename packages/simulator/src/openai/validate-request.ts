@@ -93,7 +93,7 @@ function refuseUnknownFields(fields: Fields, model: Model, requested: string, op
 }
 
 /** The fields a model takes for an operation in a kind of body. */
-export function knownFields(model: Model, operation: Operation, kind: BodyKind): Set<string> {
+function knownFields(model: Model, operation: Operation, kind: BodyKind): Set<string> {
   const known = new Set(['model', 'n', 'size', 'user']);
   if (operation === 'variation') return known.add('image').add('response_format');
   known.add('prompt').add('quality');

@@ -1,4 +1,4 @@
-/** Multipart uploads: create, upload part, complete, abort. */
+/** Multipart uploads: create, upload part, list, complete, abort. */
 import { createHash, randomBytes } from 'node:crypto';
 import { requireWritable } from './conditions.ts';
 import { describeNew } from './object-operations.ts';
@@ -24,6 +24,14 @@ export class MultipartUploads {
     this.#uploads.set(id, { bucket, key, described: describeNew(call.req.headers), parts: new Map() });
     const content = element('Bucket', bucket) + element('Key', key) + element('UploadId', id);
     sendXml(call, xmlDocument('InitiateMultipartUploadResult', content));
+  }
+
+  /** Uploads that were neither completed nor aborted. */
+  list(call: S3Call): void {
+    const open = [...this.#uploads].filter(([, { bucket }]) => bucket === call.bucket);
+    const entries = open.map(([id, { key }]) => `<Upload>${element('Key', key)}${element('UploadId', id)}</Upload>`);
+    const content = element('Bucket', call.bucket) + element('IsTruncated', 'false') + entries.join('');
+    sendXml(call, xmlDocument('ListMultipartUploadsResult', content));
   }
 
   async uploadPart(call: S3Call): Promise<void> {

@@ -15,6 +15,7 @@ import {
   HeadBucketCommand,
   HeadObjectCommand,
   ListBucketsCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   UploadPartCommand,
@@ -129,9 +130,12 @@ describe('objects', () => {
       ETag: expect.stringMatching(/-2"$/),
     });
     const second = await kit.s3.send(new CreateMultipartUploadCommand(upload));
+    const openUploads = async () => (await kit.s3.send(new ListMultipartUploadsCommand({ Bucket }))).Uploads ?? [];
+    expect(await openUploads()).toEqual([{ Key: upload.Key, UploadId: second.UploadId }]);
     await kit.s3.send(new AbortMultipartUploadCommand({ ...upload, UploadId: second.UploadId }));
     const late = new UploadPartCommand({ ...upload, UploadId: second.UploadId, PartNumber: 1, Body: 'x' });
     await expect(kit.s3.send(late)).rejects.toMatchObject(status(404, 'NoSuchUpload'));
+    expect(await openUploads()).toEqual([]);
   });
 
   test('buckets are made, headed and listed; an unknown one is 404', async () => {

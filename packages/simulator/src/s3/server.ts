@@ -136,6 +136,7 @@ async function dispatch(call: S3Call, resetsAfterStore: () => boolean): Promise<
 
 async function dispatchBucket(call: S3Call): Promise<void> {
   if (call.method === 'HEAD') return headBucket(call);
+  if (call.method === 'GET' && call.query.has('uploads')) return call.uploads.list(call);
   if (call.method === 'GET') return listObjects(call);
   if (call.method === 'POST' && call.query.has('delete')) return deleteObjects(call);
   throw new S3Error('MethodNotAllowed');

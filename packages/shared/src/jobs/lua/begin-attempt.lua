@@ -5,47 +5,48 @@
 -- Returns {'go', seq, failed, moderated, unknown before} · {'gone'} no such job · {'done'} the call has its outcome · {'withheld'} cancelled or expired ·
 --         {'lost'} the item is another worker's now · {'stale'} a limit stopped or changed: take a new permit ·
 --         {'unknown'} an earlier attempt may have been paid and must not be repeated
-local job, k = KEYS[1], ARGV[1]
-local call = read_call(job, k)
-if not call then return { 'gone' } end
-if call.outcome ~= '' then return { 'done' } end
-if redis.call('GET', KEYS[2]) ~= ARGV[2] then return { 'lost' } end
+local function step()
+  local k = ARGV[1]
+  local call = read_call(k)
+  if call.outcome ~= '' then return { 'done' } end
+  if redis.call('GET', KEYS[2]) ~= ARGV[2] then return { 'lost' } end
 
-if call.open ~= 0 then
-  close_as_unknown(job, k, call)
-  write_call(job, k, call)
-end
-local now = now_ms()
-local facts = redis.call('HMGET', job, 'cancelAt', 'expiresAt')
-local withheld = (facts[1] and 'cancelled') or (now >= tonumber(facts[2]) and 'expired')
-if withheld then
-  redis.call('HSET', job, 'withheld', withheld)
-  close_call(job, k, call, 'withheld', { code = withheld })
-  settle(job, tonumber(ARGV[4]))
-  return { 'withheld' }
-end
-if call.unknown > 0 and (ARGV[3] == 'fail' or call.unknown > 1) then
-  close_call(job, k, call, 'failed', call.error or { code = 'outcome_unknown' })
-  settle(job, tonumber(ARGV[4]))
-  return { 'unknown' }
-end
+  if call.open ~= 0 then
+    close_as_unknown(k, call)
+    write_call(k, call)
+  end
+  local now = now_ms()
+  local withheld = (state.cancelAt and 'cancelled') or (now >= state.expiresAt and 'expired')
+  if withheld then
+    state.withheld = withheld
+    close_call(k, call, 'withheld', { code = withheld })
+    settle(tonumber(ARGV[4]))
+    return { 'withheld' }
+  end
+  if call.unknown > 0 and (ARGV[3] == 'fail' or call.unknown > 1) then
+    close_call(k, call, 'failed', call.error or { code = 'outcome_unknown' })
+    settle(tonumber(ARGV[4]))
+    return { 'unknown' }
+  end
 
-if ARGV[6] ~= '1' and redis.call('HGET', KEYS[3], 'paused') then return { 'stale' } end
-local epoch = 0
-for i = 4, #KEYS do epoch = epoch + tonumber(redis.call('HGET', KEYS[i], 'epoch') or 0) end
-if epoch ~= tonumber(ARGV[5]) then return { 'stale' } end
+  if ARGV[6] ~= '1' and redis.call('HGET', KEYS[3], 'paused') then return { 'stale' } end
+  local epoch = 0
+  for i = 4, #KEYS do epoch = epoch + tonumber(redis.call('HGET', KEYS[i], 'epoch') or 0) end
+  if epoch ~= tonumber(ARGV[5]) then return { 'stale' } end
 
-local row = cjson.decode(ARGV[7])
-row.at = now
-row.outcome = cjson.null
-call.attempts = call.attempts + 1
-call.open = call.attempts
-write_attempt(job, k, call.attempts, row)
-write_call(job, k, call)
-redis.call('HINCRBY', job, 'underWay', 1)
-if redis.call('HGET', job, 'status') == 'queued' then
-  redis.call('HSET', job, 'status', 'in_progress')
-  redis.call('HSETNX', job, 'startedAt', now)
-  emit(job, 'job.in_progress')
+  local row = cjson.decode(ARGV[7])
+  row.at = now
+  row.outcome = cjson.null
+  call.attempts = call.attempts + 1
+  call.open = call.attempts
+  write_attempt(k, call.attempts, row)
+  write_call(k, call)
+  state.underWay = state.underWay + 1
+  if state.status == 'queued' then
+    state.status = 'in_progress'
+    state.startedAt = state.startedAt or now
+    emit('job.in_progress')
+  end
+  return { 'go', call.attempts, call.failed, call.moderated, call.unknown }
 end
-return { 'go', call.attempts, call.failed, call.moderated, call.unknown }
+return run(step, { 'gone' })

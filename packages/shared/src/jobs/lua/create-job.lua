@@ -1,7 +1,7 @@
 -- Records a new job, its place in the account's list and its idempotency key in one step.
 -- KEYS: job hash, account's jobs, open jobs, idempotency key, accounts (see base/keys.ts)
 -- ARGV: id, account, spec, calls, images requested, life ms, first look ms, fingerprint ('' = no idempotency key), idempotency life ms,
---       batch id or '', events its webhook wants ('' or ',type,…,')
+--       batch id or '', events its webhook wants and its host ('' or ',type,…,host')
 -- Returns {'created', id, created at ms} · {'exists', id of the earlier job} · {'conflict', id}: the key was used for another body
 local id, fingerprint = ARGV[1], ARGV[8]
 if fingerprint ~= '' then
@@ -11,12 +11,21 @@ if fingerprint ~= '' then
     return { 'conflict', earlier[1] }
   end
 end
-if redis.call('EXISTS', KEYS[1]) == 1 then return { 'exists', id } end
+if redis.call('EXISTS', job) == 1 then return { 'exists', id } end
 local now = now_ms()
-redis.call('HSET', KEYS[1], 'id', id, 'account', ARGV[2], 'batch', ARGV[10], 'webhookEvents', ARGV[11], 'spec', ARGV[3], 'status', 'queued', 'run', 1, 'createdAt', now,
-  'expiresAt', now + ARGV[6], 'left', ARGV[4], 'underWay', 0, 'images', 0, 'requested', ARGV[5], 'withheld', '')
+state = {
+  id = id, account = ARGV[2], batch = ARGV[10] ~= '' and ARGV[10] or nil, webhook = ARGV[11] ~= '' and ARGV[11] or nil,
+  run = 1, status = 'queued', createdAt = now, expiresAt = now + ARGV[6], left = tonumber(ARGV[4]), underWay = 0,
+  images = 0, requested = tonumber(ARGV[5]), sequence = 0,
+}
+redis.call('HSET', job, 'spec', ARGV[3], 'state', cjson.encode(state))
 for k = 0, ARGV[4] - 1 do
-  write_call(KEYS[1], k, { attempts = 0, failed = 0, unknown = 0, moderated = 0, open = 0, outcome = '' })
+  write_call(k, { attempts = 0, failed = 0, unknown = 0, moderated = 0, open = 0, outcome = '' })
+end
+local batch = batch_key()
+if batch then
+  redis.call('SADD', batch .. ':open', id)
+  redis.call('HINCRBY', batch, 'submitted', 1)
 end
 redis.call('SADD', KEYS[5], ARGV[2])
 redis.call('ZADD', KEYS[2], now, id)

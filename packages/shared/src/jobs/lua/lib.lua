@@ -1,92 +1,133 @@
--- What every job step builds on. A job is one hash:
+-- What every job step builds on. A job is one hash with few fields, because each costs Redis some 65 bytes of its own:
 --   spec            JSON, never changes: what was asked and how it is cut into calls
---   status run createdAt startedAt finishedAt expiresAt cancelAt     times in ms
---   left            calls of this run without an outcome
---   underWay        attempts sent and not yet closed
---   images          images the job has
---   withheld        '' | 'cancelled' | 'expired': why calls of this run were not made
+--   state           JSON {id, account, batch, run, status, createdAt, startedAt, finishedAt, expiresAt, cancelAt (ms),
+--                     left       calls of this run without an outcome
+--                     underWay   attempts sent and not yet closed
+--                     images, requested
+--                     withheld   'cancelled' | 'expired', absent: why calls of this run were not made
+--                     webhook    ',job.completed,…,<host>', absent: the events its webhook wants, its host
+--                     sequence   of its events; event: id of its newest entry in the account's event stream}
 --   call:<k>        JSON {attempts, failed, unknown, moderated, open, outcome, error}
 --   attempt:<k>.<s> JSON, one row for each request sent
 --   image:<i>       JSON, first write wins
---   id account batch webhookEvents ('' or ',job.completed,…,') sequence (of its events)
+-- A step is a function that reads and changes `state`; `run` loads it before and saves it after.
 -- Everything that happens to a job is said in the step that does it: one entry in the account's bounded event stream
 -- (for replay), one message on the channel (for who listens now), one line in the outbox when a webhook wants it.
-local root = string.match(KEYS[1], '^({.-}):')
+local job = KEYS[1]
+local root = string.match(job, '^({.-}):')
 local EVENTS_KEPT = 10000
+local state = nil
+
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
-local function read_call(job, k)
-  local raw = redis.call('HGET', job, 'call:' .. k)
-  if not raw then return nil end
-  return cjson.decode(raw)
+-- Runs a step on the job, or answers `gone` when there is none.
+local function run(step, gone)
+  local raw = redis.call('HGET', job, 'state')
+  if not raw then return gone end
+  state = cjson.decode(raw)
+  local reply = step()
+  local after = cjson.encode(state)
+  if after ~= raw then redis.call('HSET', job, 'state', after) end
+  return reply
 end
 
-local function write_call(job, k, call)
+local function read_call(k)
+  return cjson.decode(redis.call('HGET', job, 'call:' .. k))
+end
+
+local function write_call(k, call)
   redis.call('HSET', job, 'call:' .. k, cjson.encode(call))
 end
 
-local function read_attempt(job, k, seq)
+local function read_attempt(k, seq)
   local raw = redis.call('HGET', job, 'attempt:' .. k .. '.' .. seq)
   if not raw then return nil end
   return cjson.decode(raw)
 end
 
-local function write_attempt(job, k, seq, attempt)
+local function write_attempt(k, seq, attempt)
   redis.call('HSET', job, 'attempt:' .. k .. '.' .. seq, cjson.encode(attempt))
 end
 
 -- Message: «<stream id> <type> <job id> <status> <account> <batch or -> <image index or ->».
-local function emit(job, type, image)
-  local facts = redis.call('HMGET', job, 'id', 'status', 'account', 'batch', 'run', 'webhookEvents')
-  local id, status, account, batch, run = facts[1], facts[2], facts[3], facts[4], facts[5]
-  local sequence = redis.call('HINCRBY', job, 'sequence', 1)
-  local entry = redis.call('XADD', root .. ':events:' .. account, 'MAXLEN', '~', EVENTS_KEPT, '*',
-    'type', type, 'job', id, 'status', status, 'batch', batch, 'run', run, 'sequence', sequence, 'image', image or '')
-  redis.call('PUBLISH', root .. ':job-changes', table.concat({ entry, type, id, status, account, batch == '' and '-' or batch, image or '-' }, ' '))
-  if string.find(facts[6], ',' .. type .. ',', 1, true) then
-    redis.call('ZADD', root .. ':outbox', now_ms(), table.concat({ type, id, run, sequence, image or '-' }, ' '))
+local function emit(type, image)
+  state.sequence = state.sequence + 1
+  state.event = redis.call('XADD', root .. ':events:' .. state.account, 'MAXLEN', '~', EVENTS_KEPT, '*',
+    'type', type, 'job', state.id, 'status', state.status, 'batch', state.batch or '', 'run', state.run,
+    'sequence', state.sequence, 'image', image or '')
+  redis.call('PUBLISH', root .. ':job-changes', table.concat(
+    { state.event, type, state.id, state.status, state.account, state.batch or '-', image or '-' }, ' '))
+  if state.webhook and string.find(state.webhook, ',' .. type .. ',', 1, true) then
+    local host = string.match(state.webhook, '[^,]*$')
+    redis.call('ZADD', root .. ':outbox:' .. host, now_ms(),
+      table.concat({ type, state.id, state.run, state.sequence, image or '-' }, ' '))
+    redis.call('ZADD', root .. ':outbox', 'LT', now_ms(), host)
   end
 end
 
+local function batch_key()
+  return state.batch and root .. ':batch:' .. state.batch
+end
+
+-- A job of a batch has ended: some images are enough for its line to count as completed.
+local function tick_batch()
+  local batch = batch_key()
+  if not batch then return end
+  local is_completed = state.status == 'completed' or state.status == 'incomplete'
+  redis.call('SREM', batch .. ':open', state.id)
+  redis.call('HINCRBY', batch, is_completed and 'completed' or 'failed', 1)
+end
+
+-- Counts what an attempt cost towards its job's batch, once.
+local function tick_cost(attempt)
+  local batch = batch_key()
+  if not batch or attempt.ticked or attempt.costMicroUsd == nil then return end
+  attempt.ticked = 1
+  if attempt.costMicroUsd == cjson.null then redis.call('HSET', batch, 'costUnknown', 1)
+  else redis.call('HINCRBY', batch, 'costMicroUsd', attempt.costMicroUsd) end
+  redis.call('HINCRBY', batch, 'inputTokens', attempt.inputTokens or 0)
+  redis.call('HINCRBY', batch, 'outputTokens', attempt.outputTokens or 0)
+end
+
 -- Ends the job when no call is left. Returns its status when this ended it, else ''.
-local function settle(job, retention_ms)
-  local facts = redis.call('HMGET', job, 'left', 'images', 'requested', 'withheld', 'id')
-  if tonumber(facts[1]) > 0 then return '' end
-  local images, requested = tonumber(facts[2]), tonumber(facts[3])
-  local status = 'failed'
-  if images >= requested then status = 'completed'
-  elseif facts[4] ~= '' then status = facts[4]
-  elseif images > 0 then status = 'incomplete' end
-  redis.call('HSET', job, 'status', status, 'finishedAt', now_ms())
-  redis.call('ZREM', root .. ':open-jobs', facts[5])
+local function settle(retention_ms)
+  if state.left > 0 then return '' end
+  if state.images >= state.requested then state.status = 'completed'
+  elseif state.withheld then state.status = state.withheld
+  elseif state.images > 0 then state.status = 'incomplete'
+  else state.status = 'failed' end
+  state.finishedAt = now_ms()
+  redis.call('ZREM', root .. ':open-jobs', state.id)
   if retention_ms > 0 then redis.call('PEXPIRE', job, retention_ms) end
-  emit(job, 'job.' .. status)
-  return status
+  tick_batch()
+  emit('job.' .. state.status)
+  return state.status
 end
 
 -- Gives call k its outcome, once. Returns false when it had one.
-local function close_call(job, k, call, outcome, err)
+local function close_call(k, call, outcome, err)
   if call.outcome ~= '' then return false end
   call.outcome = outcome
   call.error = err
-  write_call(job, k, call)
-  redis.call('HINCRBY', job, 'left', -1)
+  write_call(k, call)
+  state.left = state.left - 1
   return true
 end
 
 -- Closes an attempt whose end nobody saw. If its answer was noted it did succeed and is paid, though its images may be
 -- lost; else its outcome is unknown. Either way the call may be repeated only as an unknown one.
-local function close_as_unknown(job, k, call)
-  local attempt = read_attempt(job, k, call.open)
+local function close_as_unknown(k, call)
+  local attempt = read_attempt(k, call.open)
   if attempt and attempt.outcome == cjson.null then
     attempt.outcome = attempt.answeredAt and 'succeeded' or 'unknown'
     attempt.code = 'worker_lost'
-    write_attempt(job, k, call.open, attempt)
+    tick_cost(attempt)
+    write_attempt(k, call.open, attempt)
   end
   call.open = 0
   call.unknown = call.unknown + 1
-  redis.call('HINCRBY', job, 'underWay', -1)
+  state.underWay = state.underWay - 1
 end

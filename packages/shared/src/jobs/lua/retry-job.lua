@@ -2,22 +2,29 @@
 -- KEYS: job hash
 -- ARGV: calls, life ms, first look ms
 -- Returns {'gone'} · {'open'} it has not ended · {'whole'} nothing is missing · {'retried', run, call numbers…}
-local job = KEYS[1]
-local facts = redis.call('HMGET', job, 'id', 'status', 'left', 'run')
-if not facts[1] then return { 'gone' } end
-if tonumber(facts[3]) > 0 then return { 'open' } end
-if facts[2] == 'completed' then return { 'whole' } end
-local now, again = now_ms(), {}
-for k = 0, ARGV[1] - 1 do
-  local call = read_call(job, k)
-  if call.outcome ~= 'succeeded' then
-    write_call(job, k, { attempts = call.attempts, failed = 0, unknown = 0, moderated = 0, open = 0, outcome = '' })
-    again[#again + 1] = k
+local function step()
+  if state.left > 0 then return { 'open' } end
+  if state.status == 'completed' then return { 'whole' } end
+  local now, before, again = now_ms(), state.status, {}
+  for k = 0, ARGV[1] - 1 do
+    local call = read_call(k)
+    if call.outcome ~= 'succeeded' then
+      write_call(k, { attempts = call.attempts, failed = 0, unknown = 0, moderated = 0, open = 0, outcome = '' })
+      again[#again + 1] = k
+    end
   end
+  state.status, state.run, state.left, state.expiresAt = 'queued', state.run + 1, #again, now + ARGV[2]
+  state.withheld, state.finishedAt, state.cancelAt = nil, nil, nil
+  redis.call('PERSIST', job)
+  local batch = batch_key()
+  if batch then
+    redis.call('SADD', batch .. ':open', state.id)
+    -- A batch that is open again counts its lines anew; one that has ended takes back the line it had counted.
+    local is_over = redis.call('HGET', batch, 'status') ~= 'in_progress'
+    if is_over then redis.call('HINCRBY', batch, before == 'incomplete' and 'completed' or 'failed', -1) end
+  end
+  redis.call('ZADD', root .. ':open-jobs', now + math.min(ARGV[2], ARGV[3]), state.id)
+  emit('job.queued')
+  return { 'retried', state.run, unpack(again) }
 end
-redis.call('HSET', job, 'status', 'queued', 'run', facts[4] + 1, 'left', #again, 'withheld', '', 'expiresAt', now + ARGV[2])
-redis.call('HDEL', job, 'finishedAt', 'cancelAt')
-redis.call('PERSIST', job)
-redis.call('ZADD', root .. ':open-jobs', now + math.min(ARGV[2], ARGV[3]), facts[1])
-emit(job, 'job.queued')
-return { 'retried', facts[4] + 1, unpack(again) }
+return run(step, { 'gone' })

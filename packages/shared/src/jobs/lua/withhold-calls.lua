@@ -2,19 +2,20 @@
 -- KEYS: job hash
 -- ARGV: reason ('cancelled'|'expired'), calls, retention ms
 -- Returns {'gone'} · {'ended', status} it had ended before · {'done', status, withheld calls}
-local job, reason = KEYS[1], ARGV[1]
-local facts = redis.call('HMGET', job, 'status', 'left', 'expiresAt')
-if not facts[1] then return { 'gone' } end
-if tonumber(facts[2]) == 0 then return { 'ended', facts[1] } end
-if reason == 'cancelled' then redis.call('HSETNX', job, 'cancelAt', now_ms()) end
-if reason == 'expired' and now_ms() < tonumber(facts[3]) then return { 'done', facts[1], 0 } end
-local withheld = 0
-for k = 0, ARGV[2] - 1 do
-  local call = read_call(job, k)
-  if call.open == 0 and close_call(job, k, call, 'withheld', { code = reason }) then withheld = withheld + 1 end
+local function step()
+  local reason = ARGV[1]
+  if state.left == 0 then return { 'ended', state.status } end
+  if reason == 'cancelled' then state.cancelAt = state.cancelAt or now_ms() end
+  if reason == 'expired' and now_ms() < state.expiresAt then return { 'done', state.status, 0 } end
+  local withheld = 0
+  for k = 0, ARGV[2] - 1 do
+    local call = read_call(k)
+    if call.open == 0 and close_call(k, call, 'withheld', { code = reason }) then withheld = withheld + 1 end
+  end
+  if withheld > 0 then
+    state.withheld = reason
+    settle(tonumber(ARGV[3]))
+  end
+  return { 'done', state.status, withheld }
 end
-if withheld > 0 then
-  redis.call('HSET', job, 'withheld', reason)
-  settle(job, tonumber(ARGV[3]))
-end
-return { 'done', redis.call('HGET', job, 'status'), withheld }
+return run(step, { 'gone' })

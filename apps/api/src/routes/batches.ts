@@ -1,0 +1,162 @@
+// OpenAI's Batch API for images: create, read, list, cancel; and Darkroom's own retry and list of jobs.
+import { ServiceError } from '@darkroom/shared/base/errors.ts';
+import { newBatchId } from '@darkroom/shared/base/ids.ts';
+import { listBatchJobs } from '@darkroom/shared/batches/jobs.ts';
+import { toPublicBatch } from '@darkroom/shared/batches/public-batch.ts';
+import type { BatchSpec } from '@darkroom/shared/batches/record.ts';
+import { cancelBatch, createBatch, retryBatch } from '@darkroom/shared/batches/steps.ts';
+import { listBatches } from '@darkroom/shared/batches/store.ts';
+import { type BatchSubmission, validateBatchSubmission } from '@darkroom/shared/requests/batch-submission.ts';
+import type { FastifyRequest } from 'fastify';
+import type { Deps } from '../deps.ts';
+import type { App } from '../http/app.ts';
+import { openBatchInput } from '../http/batch-input.ts';
+import { toBatchPlan } from '../http/batch-plan.ts';
+import { buildBatchReplies, noSuchBatch } from '../http/batch-reply.ts';
+import { assertNothingAsked } from '../http/empty-request.ts';
+import { readIdempotency } from '../http/idempotency.ts';
+import { buildJobReplies } from '../http/job-reply.ts';
+import { parsePaging } from '../http/paging.ts';
+import { readQuery } from '../http/query.ts';
+import { webhookRulesOf } from '../http/webhook-rules.ts';
+import {
+  cancelBatchOperation,
+  createBatchOperation,
+  getBatchOperation,
+  listBatchesOperation,
+  listBatchJobsOperation,
+  retryBatchOperation,
+} from '../openapi/batch-operations.ts';
+
+const SUBMIT_ROUTE = 'POST /v1/batches';
+/** 1,000 inline requests with prompts of 32,000 characters would be more; those come as a file. */
+const INLINE_LIMIT_BYTES = 16 * 1_024 * 1_024;
+
+export function registerBatches(app: App, deps: Deps): void {
+  const replies = buildBatchReplies(deps);
+  const jobReplies = buildJobReplies(deps);
+  const steps = deps.batchSteps;
+
+  app.route({
+    method: 'POST',
+    url: '/v1/batches',
+    bodyLimit: INLINE_LIMIT_BYTES,
+    config: { access: 'account', operation: createBatchOperation },
+    handler: async (request, reply) => {
+      readQuery(request, { names: [] });
+      const submission = readSubmission(request, deps);
+      const idempotency = readIdempotency(request.headers['idempotency-key'], SUBMIT_ROUTE, request.body);
+      const input = await openBatchInput(deps, request.account, submission);
+      if (submission.dryRun) return toBatchPlan(deps, request.account, submission, input);
+      const created = await createBatch(
+        steps,
+        newBatchId(),
+        toSpec(request.account, submission, input.key),
+        idempotency,
+      );
+      if (created.kind === 'conflict') throw keyReuse();
+      if (created.kind === 'exists') void reply.header('idempotent-replayed', 'true');
+      return toPublicBatch(await replies.read(request.account, created.id), Date.now());
+    },
+  });
+
+  app.get('/v1/batches/:id', { config: { access: 'account', operation: getBatchOperation } }, async (request) => {
+    readQuery(request, { names: [] });
+    return toPublicBatch(await replies.find(request), Date.now());
+  });
+
+  app.get('/v1/batches', { config: { access: 'account', operation: listBatchesOperation } }, async (request) => {
+    const { limit, after } = parsePaging(readQuery(request, { names: ['limit', 'after'] }));
+    if (after !== null) await replies.read(request.account, after);
+    const page = await listBatches(deps.redis, deps.keys, request.account, limit, after);
+    const data = page.batches.map((batch) => toPublicBatch(batch, Date.now()));
+    return {
+      object: 'list',
+      data,
+      first_id: data[0]?.id ?? null,
+      last_id: data.at(-1)?.id ?? null,
+      has_more: page.hasMore,
+    };
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/v1/batches/:id/cancel',
+    config: { access: 'account', operation: cancelBatchOperation },
+    handler: async (request) => {
+      assertNothingAsked(request);
+      const { id } = await replies.find(request);
+      await cancelBatch(steps, id);
+      return toPublicBatch(await replies.find(request), Date.now());
+    },
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/v1/batches/:id/retry',
+    config: { access: 'account', operation: retryBatchOperation },
+    handler: async (request, reply) => {
+      assertNothingAsked(request);
+      const record = await replies.find(request);
+      assertRetried(record.id, await retryBatch(steps, record.id, record.spec.windowMs));
+      void reply.code(202);
+      return toPublicBatch(await replies.find(request), Date.now());
+    },
+  });
+
+  app.get(
+    '/v1/batches/:id/jobs',
+    { config: { access: 'account', operation: listBatchJobsOperation } },
+    async (request) => {
+      const { limit, after } = parsePaging(readQuery(request, { names: ['limit', 'after'] }));
+      const page = await listBatchJobs(deps.redis, deps.keys, await replies.find(request), limit, after);
+      const data = page.jobs.map(jobReplies.toPublic);
+      return {
+        object: 'list',
+        data,
+        first_id: data[0]?.id ?? null,
+        last_id: data.at(-1)?.id ?? null,
+        has_more: page.hasMore,
+      };
+    },
+  );
+}
+
+/** Throws a ServiceError with every problem of the body. */
+function readSubmission(request: FastifyRequest, deps: Deps): BatchSubmission {
+  if (request.body === undefined)
+    throw new ServiceError('invalid_json', 'The request has no body. Send a JSON object.');
+  const result = validateBatchSubmission(request.body, webhookRulesOf(deps, request.account));
+  if (!result.ok) throw ServiceError.ofProblems(result.problems);
+  return result.submission;
+}
+
+function toSpec(account: string, submission: BatchSubmission, inputKey: string): BatchSpec {
+  const { endpoint, inputFileId, completionWindow, windowMs, onInvalid, priority, metadata, webhook } = submission;
+  return {
+    account,
+    endpoint,
+    inputFileId,
+    inputKey,
+    completionWindow,
+    windowMs,
+    onInvalid,
+    priority,
+    metadata,
+    webhook,
+  };
+}
+
+function keyReuse(): ServiceError {
+  return new ServiceError('idempotency_key_reuse', 'This Idempotency-Key was used before for another request.', {
+    param: 'Idempotency-Key',
+  });
+}
+
+function assertRetried(id: string, result: Awaited<ReturnType<typeof retryBatch>>): void {
+  if (result === 'gone') throw noSuchBatch(id);
+  if (result === 'open') throw new ServiceError('batch_not_ended', `Batch '${id}' has not ended yet.`);
+  if (result === 'refused')
+    throw new ServiceError('nothing_to_retry', `The input of batch '${id}' was refused; send it mended.`);
+  if (result === 'whole') throw new ServiceError('nothing_to_retry', `Batch '${id}' has no failed requests.`);
+}

@@ -1,0 +1,132 @@
+// OpenAI's Files API: files for batches go in, and those batches wrote come out.
+import { ServiceError } from '@darkroom/shared/base/errors.ts';
+import { type FileRecord, toPublicFile } from '@darkroom/shared/files/file-record.ts';
+import { createFile, deleteFile, readFile } from '@darkroom/shared/files/file-store.ts';
+import { listFiles } from '@darkroom/shared/files/list-files.ts';
+import { unsupportedParameter, wrongValue } from '@darkroom/shared/requests/problems.ts';
+import type { FastifyRequest } from 'fastify';
+import type { Deps } from '../deps.ts';
+import type { App } from '../http/app.ts';
+import { fileHeaders } from '../http/file-headers.ts';
+import { FILE_LIST_PARAMETERS, parseFileListQuery } from '../http/file-query.ts';
+import { assertForm, registerForms } from '../http/forms.ts';
+import { readQuery } from '../http/query.ts';
+import { type StoredBytes, sendStored, sendStoredHead } from '../http/stored-bytes.ts';
+import { openUpload } from '../http/upload.ts';
+import * as operations from '../openapi/file-operations.ts';
+
+/** OpenAI's limit for a batch's input, 200 MB as 2^20 bytes. */
+const MAX_BATCH_FILE_BYTES = 209_715_200;
+/** A form is this much larger than its file at most; what says it is longer is refused unread. */
+const FORM_BYTES = 1_048_576;
+
+type FileDeps = Pick<Deps, 'config' | 'redis' | 'keys' | 'store'>;
+
+export async function registerFiles(app: App, deps: FileDeps): Promise<void> {
+  await registerForms(app, (scope) => registerUpload(scope, deps));
+
+  app.route({
+    method: 'GET',
+    url: '/v1/files',
+    config: { access: 'account', operation: operations.listFilesOperation },
+    handler: async (request) => {
+      const query = parseFileListQuery(readQuery(request, FILE_LIST_PARAMETERS));
+      const page = await listFiles(deps, request.account, query);
+      if (page === null) throw notInList(query.after ?? '');
+      return {
+        object: 'list',
+        data: page.files.map(toPublicFile),
+        first_id: page.files[0]?.id ?? null,
+        last_id: page.files.at(-1)?.id ?? null,
+        has_more: page.hasMore,
+      };
+    },
+  });
+
+  app.route({
+    method: 'GET',
+    url: '/v1/files/:id',
+    config: { access: 'account', operation: operations.getFileOperation },
+    handler: async (request) => toPublicFile(await findFile(request, deps)),
+  });
+
+  app.route({
+    method: 'DELETE',
+    url: '/v1/files/:id',
+    config: { access: 'account', operation: operations.deleteFileOperation },
+    handler: async (request) => {
+      readQuery(request, { names: [] });
+      const id = idOf(request);
+      if (!(await deleteFile(deps, request.account, id))) throw noSuchFile(id);
+      return { id, object: 'file', deleted: true };
+    },
+  });
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/v1/files/:id/content',
+    config: { access: 'account', operation: operations.fileContentOperation },
+    handler: async (request, reply) => {
+      const file = await findFile(request, deps);
+      const stored: StoredBytes = { ...file, headers: fileHeaders(file), missing: () => noSuchFile(file.id) };
+      if (request.method === 'HEAD') return sendStoredHead(deps.store, stored, reply);
+      return sendStored(deps.store, stored, request, reply);
+    },
+  });
+}
+
+function registerUpload(scope: App, deps: FileDeps): void {
+  const maxBytes = Math.min(MAX_BATCH_FILE_BYTES, deps.config.MAX_UPLOAD_BYTES);
+
+  scope.route({
+    method: 'POST',
+    url: '/v1/files',
+    config: { access: 'account', isStreamed: true, operation: operations.createFileOperation },
+    handler: async (request) => {
+      readQuery(request, { names: [] });
+      assertForm(request);
+      assertLength(request, maxBytes);
+      await deps.redis.ping(); // what could not be recorded need not be sent
+      const { filename, body } = await openUpload(request, { purpose: checkPurpose });
+      const { account } = request;
+      const contentType = 'application/jsonl';
+      return toPublicFile(await createFile(deps, { account, purpose: 'batch', filename, contentType, body, maxBytes }));
+    },
+  });
+}
+
+function checkPurpose(value: string): ServiceError | null {
+  if (value === 'batch') return null;
+  if (value !== 'vision') return wrongValue('purpose', value, ['batch']);
+  return unsupportedParameter('purpose', "Files of purpose 'vision' are not offered yet; 'batch' is.");
+}
+
+/** Throws ServiceError `request_too_large`. */
+function assertLength({ headers }: FastifyRequest, maxBytes: number): void {
+  if (Number(headers['content-length'] ?? 0) <= maxBytes + FORM_BYTES) return;
+  throw new ServiceError('request_too_large', `The file is larger than ${maxBytes} bytes.`);
+}
+
+function idOf(request: FastifyRequest): string {
+  return (request.params as { id: string }).id;
+}
+
+/** Throws ServiceError `not_found`, the same for missing files and those of others. */
+async function findFile(request: FastifyRequest, deps: FileDeps): Promise<FileRecord> {
+  readQuery(request, { names: [] });
+  const id = idOf(request);
+  const file = await readFile(deps, request.account, id);
+  if (file === null) throw noSuchFile(id);
+  return file;
+}
+
+/** In OpenAI's words. */
+function noSuchFile(id: string): ServiceError {
+  return new ServiceError('not_found', `No such File object: ${id.slice(0, 100)}`, { param: 'id' });
+}
+
+function notInList(id: string): ServiceError {
+  return new ServiceError('invalid_value', `Invalid value for 'after': no file found with id '${id}' in this list.`, {
+    param: 'after',
+  });
+}

@@ -1,0 +1,140 @@
+// `finalizing`: writes the output and the error file, line by line in the order of the input, and ends the batch. Every
+// request stands in exactly one of them. A crash in the middle begins again: the files have fixed ids.
+
+import { toPublicError } from '@darkroom/shared/base/errors.ts';
+import { batchFileIdOf, batchJobIdOf } from '@darkroom/shared/base/ids.ts';
+import { type InputLine, readLines } from '@darkroom/shared/batches/lines.ts';
+import {
+  hasOutput,
+  notMade,
+  type OutputLine,
+  type ReadBase64,
+  toFailureLine,
+  toInvalidLine,
+  toResultLine,
+} from '@darkroom/shared/batches/output-line.ts';
+import type { BatchRecord } from '@darkroom/shared/batches/record.ts';
+import { moveBatch } from '@darkroom/shared/batches/steps.ts';
+import { createFile } from '@darkroom/shared/files/file-store.ts';
+import { type LinkMaker, toPublicJob } from '@darkroom/shared/jobs/public-job.ts';
+import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
+import { readJobs } from '@darkroom/shared/jobs/store.ts';
+import { parseBatchLine } from '@darkroom/shared/requests/batch-line.ts';
+import type { ValidateContext } from '@darkroom/shared/requests/validate.ts';
+import type { Deps } from '../../deps.ts';
+import { readLinkMaker } from '../../links.ts';
+import { readValidationContext } from './validation-context.ts';
+
+type Kind = 'output' | 'errors';
+const LINES_A_CHUNK = 100;
+/** 50,000 lines of ten base64 images each would not end; a file this large is refused by any reader. */
+const MOST_BYTES = 64 * 1_024 ** 3;
+
+interface Writing {
+  readonly deps: Deps;
+  readonly record: BatchRecord;
+  readonly linkOf: LinkMaker;
+  readonly context: ValidateContext;
+  readonly counts: Record<Kind, number>;
+  readonly stop: AbortSignal;
+}
+
+export async function finishBatch(deps: Deps, record: BatchRecord, stop: AbortSignal): Promise<boolean> {
+  const startedAt = Date.now();
+  const writing: Writing = {
+    deps,
+    record,
+    linkOf: await readLinkMaker(deps.redis, deps.keys, deps.config),
+    context: await readValidationContext(deps, record.spec.account),
+    counts: { output: 0, errors: 0 },
+    stop,
+  };
+  const outputFileId = await writeFile(writing, 'output');
+  const errorFileId = await writeFile(writing, 'errors');
+  stop.throwIfAborted();
+  const ending = record.ending ?? 'completed';
+  const moved = await moveBatch(deps.batchSteps, record.id, 'finalizing', ending, {
+    completed: writing.counts.output,
+    failed: writing.counts.errors,
+    ...(outputFileId === null ? {} : { outputFileId }),
+    ...(errorFileId === null ? {} : { errorFileId }),
+  });
+  deps.log.info({ batchId: record.id, status: ending, ...writing.counts, ms: Date.now() - startedAt }, 'batch ended');
+  return moved;
+}
+
+/** The file's id; null when it would be empty: then there is no file. */
+async function writeFile(writing: Writing, kind: Kind): Promise<string | null> {
+  const { deps, record, stop } = writing;
+  const lines = linesOf(writing, kind);
+  const first = await lines.next();
+  if (first.done === true) return null;
+  const id = batchFileIdOf(record.id, kind, record.run);
+  await createFile(deps, {
+    id,
+    account: record.spec.account,
+    purpose: 'batch_output',
+    filename: `${record.id}_${kind}.jsonl`,
+    contentType: 'application/jsonl',
+    body: startingWith(first.value, lines),
+    maxBytes: MOST_BYTES,
+    signal: stop,
+  });
+  return id;
+}
+
+async function* startingWith(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  yield first;
+  yield* rest;
+}
+
+async function* linesOf(writing: Writing, kind: Kind): AsyncGenerator<Buffer> {
+  const { deps, record, counts, stop } = writing;
+  for await (const chunk of chunksOf(readLines(deps.store, record.spec.inputKey, { byte: 0, line: 0 }))) {
+    stop.throwIfAborted();
+    const jobs = await readJobs(
+      deps.redis,
+      deps.keys,
+      chunk.map((line) => batchJobIdOf(record.id, line.number)),
+    );
+    for (const [index, line] of chunk.entries()) {
+      const job = jobs[index] ?? null;
+      if ((job !== null && hasOutput(job) ? 'output' : 'errors') !== kind) continue;
+      counts[kind] += 1;
+      yield Buffer.from(`${JSON.stringify(await toLine(writing, line, job))}\n`);
+    }
+  }
+}
+
+async function toLine(writing: Writing, line: InputLine, job: JobRecord | null): Promise<OutputLine> {
+  if (job === null) return lineWithoutJob(writing, line);
+  const shown = toPublicJob(job, writing.linkOf);
+  return hasOutput(job) ? toResultLine(job, shown, readBase64Of(writing.deps)) : toFailureLine(job, shown);
+}
+
+/** Refused by validation, or never fed because the batch was over first. */
+function lineWithoutJob({ record, context }: Writing, line: InputLine): OutputLine {
+  const id = batchJobIdOf(record.id, line.number);
+  const parsed = parseBatchLine(line.text, record.spec.endpoint, context);
+  if (!parsed.ok) return toInvalidLine(id, parsed.customId, parsed.problems.map(toPublicError));
+  return notMade(id, parsed.customId, record.ending === 'cancelled' ? 'cancelled' : 'expired');
+}
+
+function readBase64Of(deps: Deps): ReadBase64 {
+  return async (image) => {
+    const bytes = await deps.store.read(image.key);
+    return bytes === null ? null : Buffer.from(bytes).toString('base64');
+  };
+}
+
+async function* chunksOf(lines: AsyncGenerator<InputLine>): AsyncGenerator<InputLine[]> {
+  let chunk: InputLine[] = [];
+  for await (const line of lines) {
+    chunk.push(line);
+    if (chunk.length === LINES_A_CHUNK) {
+      yield chunk;
+      chunk = [];
+    }
+  }
+  if (chunk.length > 0) yield chunk;
+}

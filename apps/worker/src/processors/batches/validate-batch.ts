@@ -1,0 +1,21 @@
+// `validating`: all lines are checked before anything is spent.
+import { checkLines } from '@darkroom/shared/batches/check-lines.ts';
+import type { BatchRecord } from '@darkroom/shared/batches/record.ts';
+import { moveBatch } from '@darkroom/shared/batches/steps.ts';
+import type { Deps } from '../../deps.ts';
+import { readValidationContext } from './validation-context.ts';
+
+export async function validateBatch(deps: Deps, { id, spec }: BatchRecord): Promise<boolean> {
+  const startedAt = Date.now();
+  const { total, invalid, problems, isHopeless } = await checkLines(
+    deps.store,
+    spec.inputKey,
+    spec.endpoint,
+    await readValidationContext(deps, spec.account),
+  );
+  const isRefused = isHopeless || invalid === total || (invalid > 0 && spec.onInvalid === 'reject');
+  const fields = { total, invalid, problems: JSON.stringify(problems) };
+  const moved = await moveBatch(deps.batchSteps, id, 'validating', isRefused ? 'failed' : 'in_progress', fields);
+  deps.log.info({ batchId: id, total, invalid, isRefused, ms: Date.now() - startedAt }, 'batch validated');
+  return moved;
+}

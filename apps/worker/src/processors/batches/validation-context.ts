@@ -1,0 +1,17 @@
+// What lines of an account are checked against: the operator's policy, the models the upstream has retired, and what its
+// webhooks may be.
+import { parseAllowPrivate } from '@darkroom/shared/net/address.ts';
+import type { ValidateContext } from '@darkroom/shared/requests/validate.ts';
+import { webhookRulesOf } from '@darkroom/shared/webhooks/rules.ts';
+import type { Deps } from '../../deps.ts';
+
+export async function readValidationContext(deps: Deps, account: string): Promise<ValidateContext> {
+  return {
+    now: Date.now(),
+    modelPolicy: deps.config.MODEL_POLICY,
+    defaultModel: deps.config.DEFAULT_MODEL,
+    allowUnknownModels: deps.config.ALLOW_UNKNOWN_MODELS,
+    retired: new Set(await deps.redis.smembers(deps.keys.retiredModels)),
+    webhooks: webhookRulesOf(deps.webhooks.secrets, parseAllowPrivate(deps.config.ALLOW_PRIVATE_URLS), account),
+  };
+}

@@ -1,0 +1,115 @@
+// The batch as it lies in Redis, and how it is read. Written by the Lua steps in batches/lua, and by the job steps that
+// tick it. Times are unix ms, money is integer micro-USD.
+import type { BatchEndpoint } from '../requests/batch-line.ts';
+import type { Priority } from '../requests/envelope.ts';
+
+export type BatchStatus =
+  | 'validating'
+  | 'failed'
+  | 'in_progress'
+  | 'finalizing'
+  | 'completed'
+  | 'expired'
+  | 'cancelling'
+  | 'cancelled';
+
+const ENDED: ReadonlySet<BatchStatus> = new Set<BatchStatus>(['failed', 'completed', 'expired', 'cancelled']);
+
+/** What was asked. Written once. */
+export interface BatchSpec {
+  readonly account: string;
+  /** The endpoint all lines address; null when each names its own (inline requests). */
+  readonly endpoint: BatchEndpoint | null;
+  /** The caller's file; null for inline requests. */
+  readonly inputFileId: string | null;
+  /** Where the lines lie in storage. */
+  readonly inputKey: string;
+  /** `1h`…`24h`, as given. */
+  readonly completionWindow: string;
+  readonly windowMs: number;
+  readonly onInvalid: 'reject' | 'skip';
+  /** Of lines that name none. */
+  readonly priority: Priority;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly webhook: { readonly url: string; readonly events: readonly string[] } | null;
+}
+
+/** A problem of the input, as in OpenAI's `errors.data[]`; `line` counts from 1. */
+export interface BatchProblem {
+  readonly code: string;
+  readonly line: number | null;
+  readonly message: string;
+  readonly param: string | null;
+}
+
+export interface BatchRecord {
+  readonly id: string;
+  readonly spec: BatchSpec;
+  readonly status: BatchStatus;
+  readonly run: number;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  /** When each status was reached. */
+  readonly at: Readonly<Partial<Record<BatchStatus, number>>>;
+  /** Lines of the input; 0 until they are counted. */
+  readonly total: number;
+  /** Lines refused by validation with `on_invalid: skip`. */
+  readonly invalid: number;
+  /** Where feeding goes on: bytes and lines of the input that are done. */
+  readonly cursor: { readonly byte: number; readonly line: number };
+  readonly submitted: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly images: number;
+  /** null when a price was unknown. */
+  readonly costMicroUsd: number | null;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly problems: readonly BatchProblem[];
+  /** How it will end, once finalizing. */
+  readonly ending: BatchStatus | null;
+  readonly outputFileId: string | null;
+  readonly errorFileId: string | null;
+  /** How many events it had itself. */
+  readonly sequence: number;
+  /** Where its newest event stands in the account's event stream; null while it had none. */
+  readonly lastEvent: string | null;
+}
+
+export function hasBatchEnded(record: Pick<BatchRecord, 'status'>): boolean {
+  return ENDED.has(record.status);
+}
+
+/** A batch's hash as HGETALL returns it → the record; null when there is none. */
+export function toBatchRecord(hash: Readonly<Record<string, string>>): BatchRecord | null {
+  if (hash['id'] === undefined || hash['spec'] === undefined) return null;
+  const count = (name: string): number => Number(hash[name] ?? 0);
+  const times = Object.entries(hash).flatMap(([name, value]) =>
+    name.startsWith('at:') ? [[name.slice(3), Number(value)]] : [],
+  );
+  return {
+    id: hash['id'],
+    spec: JSON.parse(hash['spec']) as BatchSpec,
+    status: hash['status'] as BatchStatus,
+    run: count('run'),
+    createdAt: count('createdAt'),
+    expiresAt: count('expiresAt'),
+    at: Object.fromEntries(times) as BatchRecord['at'],
+    total: count('total'),
+    invalid: count('invalid'),
+    cursor: { byte: count('cursorByte'), line: count('cursorLine') },
+    submitted: count('submitted'),
+    completed: count('completed'),
+    failed: count('failed'),
+    images: count('images'),
+    costMicroUsd: hash['costUnknown'] === undefined ? count('costMicroUsd') : null,
+    inputTokens: count('inputTokens'),
+    outputTokens: count('outputTokens'),
+    problems: JSON.parse(hash['problems'] ?? '[]') as BatchProblem[],
+    ending: (hash['ending'] ?? null) as BatchStatus | null,
+    outputFileId: hash['outputFileId'] ?? null,
+    errorFileId: hash['errorFileId'] ?? null,
+    sequence: count('sequence'),
+    lastEvent: hash['event'] ?? null,
+  };
+}

@@ -1,0 +1,101 @@
+// The state machine of a batch, as typed functions over the Lua steps. Each step is atomic; workers take turns by lease,
+// and a step that finds another status than it expects does nothing.
+//
+//   validating ─▶ in_progress ─▶ finalizing ─▶ completed | expired | cancelled ──retry──▶ in_progress, run+1
+//       │  └──cancel──┴──▶ cancelling ─▶ finalizing
+//       └─▶ failed: the input was refused, nothing was spent
+import type { Redis } from 'ioredis';
+import type { Keys } from '../base/keys.ts';
+import { loadScript, runScript, type Script } from '../base/redis.ts';
+import type { Idempotency } from '../jobs/steps.ts';
+import { toWebhookMark } from '../requests/webhook.ts';
+import type { BatchSpec, BatchStatus } from './record.ts';
+
+const load = (step: string): Script => loadScript(import.meta.url, 'lua/lib.lua', `lua/${step}.lua`);
+const CREATE = load('create-batch');
+const MOVE = load('move-batch');
+const CANCEL = load('cancel-batch');
+const RETRY = load('retry-batch');
+
+const IDEMPOTENCY_LIFE_MS = 48 * 3_600_000;
+
+export interface BatchSteps {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  /** How long an ended batch is kept, ms; Infinity = for ever. */
+  readonly retentionMs: number;
+}
+
+export interface CreatedBatch {
+  readonly kind: 'created' | 'exists' | 'conflict';
+  readonly id: string;
+}
+
+/** Records a batch in `validating`. `exists`, `conflict`: its idempotency key was used before, for the same or another body. */
+export async function createBatch(
+  steps: BatchSteps,
+  id: string,
+  spec: BatchSpec,
+  idempotency: Idempotency | null,
+): Promise<CreatedBatch> {
+  const { redis, keys } = steps;
+  const reply = (await runScript(
+    redis,
+    CREATE,
+    [
+      keys.batch(id),
+      keys.accountBatches(spec.account),
+      keys.openBatches,
+      keys.idempotency(spec.account, idempotency?.keyHash ?? ''),
+    ],
+    [
+      id,
+      spec.account,
+      JSON.stringify(spec),
+      spec.windowMs,
+      idempotency?.fingerprint ?? '',
+      IDEMPOTENCY_LIFE_MS,
+      toWebhookMark(spec.webhook),
+    ],
+  )) as [CreatedBatch['kind'], string];
+  return { kind: reply[0], id: reply[1] };
+}
+
+/** Moves a batch on, with fields of its hash; false when it was not in `from`. */
+export async function moveBatch(
+  steps: BatchSteps,
+  id: string,
+  from: BatchStatus,
+  to: BatchStatus,
+  fields: Readonly<Record<string, string | number>> = {},
+): Promise<boolean> {
+  const retention = Number.isFinite(steps.retentionMs) ? steps.retentionMs : 0;
+  const reply = await runScript(
+    steps.redis,
+    MOVE,
+    [steps.keys.batch(id)],
+    [from, to, retention, ...Object.entries(fields).flat()],
+  );
+  return reply === 1;
+}
+
+/** The status afterwards; null = no such batch. Cancelling an ended batch changes nothing. */
+export async function cancelBatch(steps: BatchSteps, id: string): Promise<BatchStatus | null> {
+  const status = (await runScript(steps.redis, CANCEL, [steps.keys.batch(id)], [])) as BatchStatus | '';
+  return status === '' ? null : status;
+}
+
+/** Opens an ended batch again. `refused`: its input was never accepted; `whole`: every line has its images. */
+export async function retryBatch(
+  steps: BatchSteps,
+  id: string,
+  windowMs: number,
+): Promise<'gone' | 'open' | 'refused' | 'whole' | 'retried'> {
+  const { redis, keys } = steps;
+  return (await runScript(redis, RETRY, [keys.batch(id), keys.openBatches], [windowMs])) as
+    | 'gone'
+    | 'open'
+    | 'refused'
+    | 'whole'
+    | 'retried';
+}

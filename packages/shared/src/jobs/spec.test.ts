@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { decodeSpec, encodeSpec, type JobSpec } from './spec.ts';
+
+const SPEC: JobSpec = {
+  account: 'acme',
+  operation: 'generation',
+  model: 'gpt-image-2.6-flare',
+  requestedModel: 'dall-e-3',
+  lane: 'gpt-image-2.6-flare',
+  input: { model: 'dall-e-3', prompt: 'a cat', n: 2 },
+  body: { model: 'gpt-image-2.6-flare', prompt: 'a cat', size: '1024x1024' },
+  calls: [[0], [1]],
+  outputFormat: 'png',
+  downscaleTo: null,
+  warnings: ['translated'],
+  metadata: {},
+  priority: 'normal',
+  expiresAfterSeconds: 3_600,
+  responseFormat: null,
+  batchId: null,
+  customId: null,
+  webhook: null,
+};
+
+test('a spec comes back as it was, whatever it holds', () => {
+  const changes = fc.record(
+    {
+      input: fc.dictionary(fc.string(), fc.jsonValue()),
+      body: fc.dictionary(fc.string(), fc.jsonValue()),
+      warnings: fc.array(fc.string()),
+      metadata: fc.dictionary(fc.string(), fc.string()),
+      priority: fc.constantFrom('high' as const, 'normal' as const, 'low' as const),
+      outputFormat: fc.constantFrom('png' as const, 'webp' as const),
+      batchId: fc.option(fc.string()),
+      webhook: fc.option(fc.record({ url: fc.string(), events: fc.array(fc.string()) })),
+    },
+    { requiredKeys: [] },
+  );
+  fc.assert(
+    fc.property(changes, (change) => {
+      const spec = JSON.parse(JSON.stringify({ ...SPEC, ...change })) as JobSpec;
+      expect(decodeSpec(encodeSpec(spec))).toEqual(spec);
+    }),
+  );
+});
+
+test('the prompt is kept once', () => {
+  const prompt = 'a long prompt '.repeat(100);
+  const text = encodeSpec({ ...SPEC, input: { ...SPEC.input, prompt }, body: { ...SPEC.body, prompt } });
+  expect(text.split(prompt)).toHaveLength(2);
+});

@@ -1,0 +1,87 @@
+import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newJobId } from '../base/ids.ts';
+import { keysOf } from '../base/keys.ts';
+import { openJobChanges } from './changes.ts';
+import type { JobSpec } from './spec.ts';
+import { createJob, type JobSteps, withholdCalls } from './steps.ts';
+import { buildJobWaiter, type JobWaiter } from './wait.ts';
+
+let test: TestRedis;
+let steps: JobSteps;
+let subscriber: Redis;
+let waiter: JobWaiter;
+beforeAll(async () => {
+  test = await openTestRedis();
+  const keys = keysOf(test.prefix);
+  steps = { redis: test.redis, keys, retentionMs: 3_600_000 };
+  subscriber = new Redis(test.url);
+  waiter = buildJobWaiter(test.redis, keys, await openJobChanges(subscriber, keys));
+});
+afterAll(async () => {
+  subscriber.disconnect();
+  await test.close();
+});
+
+const SPEC: JobSpec = {
+  account: 'acme',
+  operation: 'generation',
+  model: 'gpt-image-2',
+  requestedModel: null,
+  lane: 'gpt-image-2',
+  input: { prompt: 'a cat' },
+  body: { model: 'gpt-image-2', prompt: 'a cat' },
+  calls: [[0]],
+  outputFormat: 'png',
+  downscaleTo: null,
+  warnings: [],
+  metadata: {},
+  priority: 'normal',
+  expiresAfterSeconds: 3_600,
+  responseFormat: null,
+  batchId: null,
+  customId: null,
+  webhook: null,
+};
+const never = new AbortController().signal;
+
+async function newJob(): Promise<string> {
+  return (await createJob(steps, newJobId(), SPEC, null)).id;
+}
+
+const end = (id: string) => withholdCalls(steps, id, SPEC.calls.length, 'cancelled');
+
+describe('waiting', () => {
+  it('answers at once when the job has ended or there is none', async () => {
+    const id = await newJob();
+    await end(id);
+    expect((await waiter.wait(id, 60_000, never))?.status).toBe('cancelled');
+    expect(await waiter.wait('nothing', 60_000, never)).toBeNull();
+  });
+
+  it('answers when the end is said, however many wait', async () => {
+    const [id, other] = [await newJob(), await newJob()];
+    const answers = Array.from({ length: 50 }, () => waiter.wait(id, 60_000, never));
+    await end(other);
+    await end(id);
+    expect((await Promise.all(answers)).map((record) => record?.status)).toEqual(answers.map(() => 'cancelled'));
+  });
+
+  it('answers after the connection was away, although the end was not heard', async () => {
+    const id = await newJob();
+    const answer = waiter.wait(id, 60_000, never);
+    subscriber.disconnect(true);
+    await end(id);
+    expect((await answer)?.status).toBe('cancelled');
+  });
+
+  it('answers the job as it is when the time is over or the caller leaves', async () => {
+    const id = await newJob();
+    expect((await waiter.wait(id, 1, never))?.status).toBe('queued');
+    const leaving = new AbortController();
+    const answer = waiter.wait(id, 60_000, leaving.signal);
+    leaving.abort();
+    expect((await answer)?.status).toBe('queued');
+  });
+});
