@@ -53,7 +53,7 @@ const LINES: readonly Line[] = [
       ['routes/', 'plugins/'],
       ['http/', 'openapi/'],
       ['deps.ts'],
-      ['retired-models.ts', 'young-generation.ts'],
+      ['retired-models.ts'],
       ['config.ts'],
       ['http/loopback.ts'],
     ],

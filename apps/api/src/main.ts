@@ -1,6 +1,6 @@
 // The API process: config, connections, HTTP. SIGTERM or SIGINT: no new connections, waiting callers get their job as it
 // is, exit 0. A second signal: exit 1 at once.
-import './young-generation.ts';
+import '@darkroom/shared/base/young-generation.ts';
 import { ConfigError } from '@darkroom/shared/base/config.ts';
 import { createLogger } from '@darkroom/shared/telemetry/logger.ts';
 import { type ApiConfig, readConfig } from './config.ts';
