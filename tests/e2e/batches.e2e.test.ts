@@ -63,6 +63,17 @@ async function linesOf(fileId: string | null | undefined): Promise<Line[]> {
     .map((line) => JSON.parse(line) as Line);
 }
 
+async function setExpired(batchId: string): Promise<void> {
+  const { redis } = darkroom;
+  const root = '{darkroom}';
+  await redis.hset(`${root}:batch:${batchId}`, 'expiresAt', Date.now());
+  for (const id of await redis.smembers(`${root}:batch:${batchId}:open`)) {
+    const state = JSON.parse((await redis.hget(`${root}:job:${id}`, 'state')) ?? '{}') as object;
+    await redis.hset(`${root}:job:${id}`, 'state', JSON.stringify({ ...state, expiresAt: Date.now() }));
+    await redis.zadd(`${root}:open-jobs`, Date.now(), id);
+  }
+}
+
 const idsOf = (lines: readonly Line[]): string[] => lines.map((line) => line.custom_id);
 
 describe('a batch', () => {
@@ -101,7 +112,38 @@ describe('a batch', () => {
     expect((await darkroom.simulator.ledger()).requests).toEqual([]);
   });
 
-  test('puts an incomplete line into the output and a refused one into the errors', async () => {
+  test('that skips bad lines buys a repeated custom_id once, and keeps its input while it runs', async () => {
+    await darkroom.simulator.fault('latency', { params: { ms: 500 } });
+    const batch = await create([lineOf('a'), lineOf('b'), lineOf('a')], { on_invalid: 'skip' });
+    const deleting = darkroom.openai.files.delete(batch.input_file_id);
+    await expect(deleting).rejects.toMatchObject({ status: 409, code: 'file_in_use' });
+    const done = await ended(batch);
+    expect(done.request_counts).toEqual({ total: 3, completed: 2, failed: 1 });
+    expect(idsOf(await linesOf(done.output_file_id))).toEqual(['a', 'b']);
+    const errors = await linesOf(done.error_file_id);
+    expect(errors[0]?.response?.body.error?.code).toBe('duplicate_custom_id');
+    expect((await darkroom.simulator.ledger()).images).toHaveLength(2);
+    expect((await darkroom.openai.files.delete(batch.input_file_id)).deleted).toBe(true);
+  });
+
+  test('whose window is over expires: what was not sent is named, what was paid is kept', async () => {
+    await darkroom.simulator.fault('latency', { params: { ms: 700 } });
+    const batch = await create(Array.from({ length: 100 }, (_, index) => lineOf(`e-${index}`)));
+    await until(
+      'some are done',
+      async () => ((await darkroom.openai.batches.retrieve(batch.id)).request_counts?.completed ?? 0) > 5,
+    );
+    // The shortest window is an hour: the clock of the batch and its jobs is set forward instead.
+    await setExpired(batch.id);
+    const done = await ended(batch);
+    expect(done.status).toBe('expired');
+    const [output, errors] = await Promise.all([linesOf(done.output_file_id), linesOf(done.error_file_id)]);
+    expect(output.length + errors.length).toBe(100);
+    expect(output).toHaveLength((await darkroom.simulator.ledger()).images.length);
+    expect(errors.every((line) => line.error?.code === 'batch_expired')).toBe(true);
+  });
+
+  test('puts a refused line into the errors', async () => {
     await darkroom.simulator.fault('moderation_input', { model: 'gpt-image-2', count: 1 });
     const done = await ended(await create([lineOf('first'), lineOf('second'), lineOf('third')]));
     expect(done.request_counts).toEqual({ total: 3, completed: 2, failed: 1 });

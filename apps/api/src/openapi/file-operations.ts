@@ -143,6 +143,12 @@ export const getFileOperation: Operation = {
   },
 };
 
+const FILE_IN_USE = {
+  code: 'file_in_use',
+  message:
+    "Batch 'batch_01kb4xwqf7c0v3m8r5y2d9tz6n' still reads file 'file-01kb4xwqf7c0v3m8r5y2d9tz6n'. Cancel it first, or wait for its end.",
+} as const;
+
 export const deleteFileOperation: Operation = {
   operationId: 'deleteFile',
   summary: 'Delete a file',
@@ -151,7 +157,7 @@ export const deleteFileOperation: Operation = {
   parameters: [ID_PARAMETER],
   responses: {
     200: replyOf('It is gone.', jsonOf('FileDeleted', { id: EXAMPLE_ID, object: 'file', deleted: true })),
-    ...errorReplies(UNKNOWN_QUERY, NO_SUCH_FILE, ...COMMON_ERRORS),
+    ...errorReplies(UNKNOWN_QUERY, NO_SUCH_FILE, FILE_IN_USE, ...COMMON_ERRORS),
   },
 };
 

@@ -1,5 +1,6 @@
 // OpenAI's Files API: files for batches go in, and those batches wrote come out.
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
+import { readBatch } from '@darkroom/shared/batches/store.ts';
 import { type FileRecord, toPublicFile } from '@darkroom/shared/files/file-record.ts';
 import { createFile, deleteFile, readFile } from '@darkroom/shared/files/file-store.ts';
 import { listFiles } from '@darkroom/shared/files/list-files.ts';
@@ -57,6 +58,7 @@ export async function registerFiles(app: App, deps: FileDeps): Promise<void> {
     handler: async (request) => {
       readQuery(request, { names: [] });
       const id = idOf(request);
+      await assertNotInUse(deps, request.account, id);
       if (!(await deleteFile(deps, request.account, id))) throw noSuchFile(id);
       return { id, object: 'file', deleted: true };
     },
@@ -129,4 +131,20 @@ function notInList(id: string): ServiceError {
   return new ServiceError('invalid_value', `Invalid value for 'after': no file found with id '${id}' in this list.`, {
     param: 'after',
   });
+}
+
+/** A batch reads its input to its very end: what it has paid for is told from it. Throws ServiceError `file_in_use`. */
+async function assertNotInUse(
+  { redis, keys }: Pick<Deps, 'redis' | 'keys'>,
+  account: string,
+  id: string,
+): Promise<void> {
+  for (const batchId of await redis.zrange(keys.openBatches, '0', '-1')) {
+    const batch = await readBatch(redis, keys, batchId);
+    if (batch?.spec.account !== account || batch.spec.inputFileId !== id) continue;
+    throw new ServiceError(
+      'file_in_use',
+      `Batch '${batchId}' still reads file '${id}'. Cancel it first, or wait for its end.`,
+    );
+  }
 }

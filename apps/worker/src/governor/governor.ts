@@ -25,6 +25,7 @@ const LONGEST_PROBE_MS = 600_000;
 const DEFAULT_BURST_SECONDS = 5;
 
 export interface Permit {
+  readonly id: string;
   readonly upstreamKey: string;
   /** Sleep this long before the gate, ms. */
   readonly waitMs: number;
@@ -109,7 +110,16 @@ export function openGovernor(options: GovernorOptions): Governor {
       };
       return {
         kind: 'permit',
-        permit: { upstreamKey, waitMs, buckets: names.map(bucketOf), epoch, upstreamKeyHash, isProbe, giveBack },
+        permit: {
+          id: permitId,
+          upstreamKey,
+          waitMs,
+          buckets: names.map(bucketOf),
+          epoch,
+          upstreamKeyHash,
+          isProbe,
+          giveBack,
+        },
       };
     },
 

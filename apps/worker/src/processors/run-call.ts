@@ -106,7 +106,10 @@ async function tryOnce(
     return { kind: 'hand-back', ms: 0 };
   }
   deps.metrics.permitWait.observe({ model: spec.lane }, (performance.now() - asked) / 1_000);
-  const gate = await passGate(deps, work, images, permit, token);
+  const gate = await passGate(deps, work, images, permit, token).catch(async (error: unknown) => {
+    await permit.giveBack('used');
+    throw error;
+  });
   if (gate.kind !== 'go') {
     // After a stop the bucket was emptied on purpose, so a stale permit's share stays taken.
     await permit.giveBack(gate.kind === 'stale' ? 'used' : 'unused');
@@ -129,7 +132,8 @@ function passGate(
   token: string,
 ): Promise<GateAnswer> {
   const { record, call } = work;
-  const row: Pick<AttemptRow, 'run' | 'upstreamKey' | 'images' | 'upperBoundMicroUsd'> = {
+  const row: Pick<AttemptRow, 'permit' | 'run' | 'upstreamKey' | 'images' | 'upperBoundMicroUsd'> = {
+    permit: permit.id,
     run: record.run,
     upstreamKey: permit.upstreamKey,
     images,

@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   method_not_allowed: { type: REQUEST, status: 405 },
   job_not_ended: { type: REQUEST, status: 409 },
   batch_not_ended: { type: REQUEST, status: 409 },
+  file_in_use: { type: REQUEST, status: 409 },
   nothing_to_retry: { type: REQUEST, status: 409 },
   request_too_large: { type: REQUEST, status: 413 },
   unsupported_media_type: { type: REQUEST, status: 415 },

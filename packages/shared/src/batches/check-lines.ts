@@ -14,12 +14,15 @@ const MOST_LINES = 50_000;
 const MOST_PROBLEMS = 1_000;
 /** Lines checked between two breaths of the event loop: other work of the process goes on meanwhile. */
 const LINES_A_TURN = 100;
+const DUPLICATE = 'duplicate_custom_id';
 
 export interface CheckedLines {
   readonly total: number;
   /** Lines with at least one problem. */
   readonly invalid: number;
   readonly problems: readonly BatchProblem[];
+  /** Lines whose custom_id stands on an earlier one. */
+  readonly duplicates: readonly number[];
   /** The file as a whole can't be a batch: empty, or too many lines. */
   readonly isHopeless: boolean;
 }
@@ -34,6 +37,7 @@ export async function checkLines(
 ): Promise<CheckedLines> {
   const seen = new Set<string>();
   const problems: BatchProblem[] = [];
+  const duplicates: number[] = [];
   let total = 0;
   let invalid = 0;
   for await (const line of readLines(store, key, { byte: 0, line: 0 })) {
@@ -41,15 +45,22 @@ export async function checkLines(
     if (total > MOST_LINES) return hopeless(total, `A batch has at most ${MOST_LINES} requests.`, 'too_many_requests');
     const found = problemsOf(line, endpoint, context, seen, onLine);
     if (found.length > 0) invalid += 1;
+    if (found.some(({ code }) => code === DUPLICATE)) duplicates.push(line.number);
     problems.push(...found.slice(0, MOST_PROBLEMS - problems.length));
     if (total % LINES_A_TURN === 0) await new Promise(setImmediate);
   }
   if (total === 0) return hopeless(0, 'The input file has no requests.', 'empty_file');
-  return { total, invalid, problems, isHopeless: false };
+  return { total, invalid, problems, duplicates, isHopeless: false };
 }
 
 function hopeless(total: number, message: string, code: string): CheckedLines {
-  return { total, invalid: 0, problems: [{ code, line: null, message, param: null }], isHopeless: true };
+  return {
+    total,
+    invalid: 0,
+    problems: [{ code, line: null, message, param: null }],
+    duplicates: [],
+    isHopeless: true,
+  };
 }
 
 function problemsOf(
@@ -72,11 +83,7 @@ function problemsOf(
     : parsed.problems.map((problem) => at(problem.code ?? 'invalid_value', problem.message, problem.param));
   if (parsed.customId !== null && !isNew(seen, parsed.customId)) {
     found.push(
-      at(
-        'duplicate_custom_id',
-        `The custom_id '${parsed.customId.slice(0, 64)}' stands on an earlier line.`,
-        'custom_id',
-      ),
+      at(DUPLICATE, `The custom_id '${parsed.customId.slice(0, 64)}' stands on an earlier line.`, 'custom_id'),
     );
   }
   if (parsed.ok && found.length === 0) onLine(parsed.submission);

@@ -24,8 +24,8 @@ export async function listBatchJobs(
 ): Promise<BatchJobPage> {
   const jobs: JobRecord[] = [];
   const first = after === null ? 1 : lineOf(after) + 1;
-  for (let line = first; line <= batch.cursor.line; line += CHUNK) {
-    const count = Math.min(CHUNK, batch.cursor.line - line + 1);
+  for (let line = first; line <= batch.fedLine; line += CHUNK) {
+    const count = Math.min(CHUNK, batch.fedLine - line + 1);
     const ids = Array.from({ length: count }, (_, index) => batchJobIdOf(batch.id, line + index));
     for (const job of await readJobs(redis, keys, ids)) {
       if (job === null) continue;

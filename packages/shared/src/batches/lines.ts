@@ -1,4 +1,5 @@
 // Reads the lines of a batch's input from storage, from any byte on, a few kilobytes at a time.
+import { ServiceError } from '../base/errors.ts';
 import type { ImageStore } from '../images/store.ts';
 
 export interface InputLine {
@@ -7,50 +8,59 @@ export interface InputLine {
   readonly text: string;
   /** Where the next line begins. */
   readonly nextByte: number;
-  /** The line is longer than `LONGEST_LINE_BYTES`; `text` is its beginning. */
+  /** The line is longer than `LONGEST_LINE_BYTES`; `text` is empty then. */
   readonly isTooLong: boolean;
 }
 
 export const LONGEST_LINE_BYTES = 1_048_576;
 const NEWLINE = 10;
 
-/** The lines that are not empty. Throws StorageError when storage is away; ends at once when the object is not there. */
+/**
+ * The lines that are not empty. Throws StorageError when storage is away and ServiceError `not_found` when the object is
+ * not there: an input that has vanished must never look like one that is done.
+ */
 export async function* readLines(
   store: ImageStore,
   key: string,
   from: { byte: number; line: number },
 ): AsyncGenerator<InputLine> {
-  const size = (await store.head(key))?.bytes ?? 0;
+  const size = (await store.head(key))?.bytes;
+  if (size === undefined) throw vanished();
   if (from.byte >= size) return;
   const found = await store.get(key, { start: from.byte, end: size - 1 });
-  if (found === null) return;
-  let rest: Buffer = Buffer.alloc(0);
+  if (found === null) throw vanished();
   let { byte, line } = from;
-  let skipping = false;
+  /** What is read of the current line; of one that is too long only that it is. */
+  let rest: Buffer = Buffer.alloc(0);
+  let isTooLong = false;
   try {
     for await (const chunk of found.body as AsyncIterable<Buffer>) {
       rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE)) {
         byte += end + 1;
         line += 1;
-        if (!skipping) yield* toLine(rest.subarray(0, end), line, byte);
-        skipping = false;
+        yield* toLine(rest.subarray(0, end), line, byte, isTooLong);
+        isTooLong = false;
         rest = rest.subarray(end + 1);
       }
       if (rest.length > LONGEST_LINE_BYTES) {
-        if (!skipping) yield { number: line + 1, text: '', nextByte: byte, isTooLong: true };
-        skipping = true;
+        isTooLong = true;
         byte += rest.length;
         rest = Buffer.alloc(0);
       }
     }
-    if (!skipping) yield* toLine(rest, line + 1, byte + rest.length);
+    yield* toLine(rest, line + 1, byte + rest.length, isTooLong);
   } finally {
     found.body.destroy();
   }
 }
 
-function* toLine(bytes: Buffer, number: number, nextByte: number): Generator<InputLine> {
-  const text = bytes.toString('utf8').trim();
-  if (text !== '') yield { number, text, nextByte, isTooLong: bytes.length > LONGEST_LINE_BYTES };
+function vanished(): ServiceError {
+  return new ServiceError('not_found', "The batch's input file is gone.", { param: 'input_file_id' });
+}
+
+function* toLine(bytes: Buffer, number: number, nextByte: number, wasTooLong: boolean): Generator<InputLine> {
+  const isTooLong = wasTooLong || bytes.length > LONGEST_LINE_BYTES;
+  const text = isTooLong ? '' : bytes.toString('utf8').trim();
+  if (isTooLong || text !== '') yield { number, text, nextByte, isTooLong };
 }

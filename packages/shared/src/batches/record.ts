@@ -55,6 +55,12 @@ export interface BatchRecord {
   readonly total: number;
   /** Lines refused by validation with `on_invalid: skip`. */
   readonly invalid: number;
+  /** Lines whose custom_id stands on an earlier one: refused, with `on_invalid: skip`. */
+  readonly duplicates: ReadonlySet<number>;
+  /** Lines fed in any run: a job missing among them is no longer kept, and never made again. */
+  readonly fedLine: number;
+  /** Jobs of this run that the window's end has stopped. */
+  readonly expired: number;
   /** Where feeding goes on: bytes and lines of the input that are done. */
   readonly cursor: { readonly byte: number; readonly line: number };
   readonly submitted: number;
@@ -97,6 +103,9 @@ export function toBatchRecord(hash: Readonly<Record<string, string>>): BatchReco
     at: Object.fromEntries(times) as BatchRecord['at'],
     total: count('total'),
     invalid: count('invalid'),
+    duplicates: new Set(JSON.parse(hash['duplicates'] ?? '[]') as number[]),
+    fedLine: count('fedLine'),
+    expired: count('expired'),
     cursor: { byte: count('cursorByte'), line: count('cursorLine') },
     submitted: count('submitted'),
     completed: count('completed'),

@@ -22,7 +22,13 @@ export function toImagesResponse(record: JobRecord, job: PublicJob) {
       }),
     ),
     output_format: record.spec.outputFormat,
-    usage: { input_tokens: usage.input_tokens, output_tokens: usage.output_tokens, total_tokens: usage.total_tokens },
+    usage: {
+      input_tokens: usage.input_tokens,
+      // A generation's input is its prompt alone.
+      input_tokens_details: { text_tokens: usage.input_tokens, image_tokens: 0 },
+      output_tokens: usage.output_tokens,
+      total_tokens: usage.total_tokens,
+    },
   };
 }
 

@@ -43,6 +43,8 @@ export interface AttemptRow {
   readonly answeredAt?: number;
   readonly outcome: AttemptOutcome | null;
   readonly run: number;
+  /** The permit it was sent under: a gate asked twice under one permit opens once. */
+  readonly permit?: string;
   readonly upstreamKey: string;
   readonly images: readonly number[];
   readonly status?: number;

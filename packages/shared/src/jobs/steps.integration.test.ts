@@ -270,7 +270,36 @@ describe('the paying gate', () => {
   });
 });
 
+describe('a gate asked twice', () => {
+  test('under one permit opens once and says the same', async () => {
+    const id = await newJob();
+    const gate = await gateOf(id, 0);
+    const sent = { ...gate, row: { ...gate.row, permit: 'permit-1' } };
+    const first = await beginAttempt(steps, sent);
+    expect(await beginAttempt(steps, sent)).toEqual(first);
+    expect((await job(id)).attempts.map((row) => row.outcome)).toEqual([null]);
+  });
+});
+
+describe('a job of a batch', () => {
+  test('is not made once its batch takes no more', async () => {
+    const batchId = 'batch_01kb4xwqf7c0v3m8r5y2d9tz6n';
+    await steps.redis.hset(steps.keys.batch(batchId), 'status', 'cancelled');
+    const id = newJobId();
+    expect(await createJob(steps, id, { ...SPEC, batchId }, null)).toMatchObject({ kind: 'closed' });
+    expect(await readJob(steps.redis, steps.keys, id)).toBeNull();
+  });
+});
+
 describe('the end of an attempt', () => {
+  test('that was given up for lost fails nothing while the next one is under way', async () => {
+    const id = await newJob({ calls: [[0]] });
+    const frozen = await begin(id, 0);
+    const second = await begin(id, 0);
+    expect(await finishAttempt(steps, failure(id, 0, frozen))).toMatchObject({ callOutcome: '', jobEnded: null });
+    expect((await finishAttempt(steps, success(id, 0, second))).jobEnded).toBe('completed');
+  });
+
   test('repeated, changes nothing', async () => {
     const id = await newJob({ calls: [[0]] });
     const finish = success(id, 0, await begin(id, 0));
@@ -387,7 +416,8 @@ describe('a retry', () => {
     expect(again).toMatchObject({ status: 'queued', run: 2, finishedAt: null });
     expect(again.images.size).toBe(1);
     expect(await steps.redis.pttl(steps.keys.job(id))).toBe(-1);
-    const seq = await begin(id, 1);
+    expect(await beginAttempt(steps, await gateOf(id, 1))).toEqual({ kind: 'done' }); // an item of the first run
+    const seq = await begin(id, 1, { row: { run: 2, upstreamKey: 'default', images: [1], upperBoundMicroUsd: 1 } });
     expect(seq).toBe(2);
     expect((await finishAttempt(steps, success(id, 1, seq))).jobEnded).toBe('completed');
     expect(await retryJob(steps, id, SPEC)).toEqual({ kind: 'whole' });

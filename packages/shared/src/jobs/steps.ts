@@ -48,6 +48,8 @@ export interface Idempotency {
 export type Created =
   | { readonly kind: 'created'; readonly id: string; readonly createdAt: number }
   | { readonly kind: 'exists'; readonly id: string }
+  /** Its batch takes no more jobs. */
+  | { readonly kind: 'closed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string };
 
 const IDEMPOTENCY_LIFE_MS = 48 * 3_600_000;
@@ -100,7 +102,7 @@ export interface Gate {
   readonly epoch: number;
   /** This permit is the probe of a paused key. */
   readonly isProbe: boolean;
-  readonly row: Pick<AttemptRow, 'run' | 'upstreamKey' | 'images' | 'upperBoundMicroUsd'>;
+  readonly row: Pick<AttemptRow, 'permit' | 'run' | 'upstreamKey' | 'images' | 'upperBoundMicroUsd'>;
 }
 
 export type GateAnswer =
@@ -217,14 +219,19 @@ export type Retried =
   | { readonly kind: 'gone' | 'open' | 'whole' }
   | { readonly kind: 'retried'; readonly run: number; readonly calls: readonly number[] };
 
-/** Opens an ended job for a new run of its calls without images. */
-export async function retryJob(steps: JobSteps, jobId: string, spec: JobSpec): Promise<Retried> {
+/** Opens an ended job for a new run of its calls without images. A caller can't while the job's batch is running. */
+export async function retryJob(
+  steps: JobSteps,
+  jobId: string,
+  spec: JobSpec,
+  by: 'caller' | 'batch' = 'caller',
+): Promise<Retried> {
   const { redis, keys } = steps;
   const reply = (await runScript(
     redis,
     RETRY,
     [keys.job(jobId)],
-    [spec.calls.length, spec.expiresAfterSeconds * 1_000, FIRST_LOOK_MS],
+    [spec.calls.length, spec.expiresAfterSeconds * 1_000, FIRST_LOOK_MS, by === 'batch' ? 1 : 0],
   )) as [Retried['kind'], number, ...number[]];
   const [kind, run, ...calls] = reply;
   return kind === 'retried' ? { kind, run, calls } : { kind };

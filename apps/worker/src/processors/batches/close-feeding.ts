@@ -6,11 +6,12 @@ import type { Deps } from '../../deps.ts';
 
 /** True when the batch moved to `finalizing`. */
 export async function closeFeeding(deps: Deps, record: BatchRecord): Promise<boolean> {
+  if ((await deps.redis.scard(deps.keys.batchOpenJobs(record.id))) > 0) return false;
   const isOver = Date.now() >= record.expiresAt;
-  const isFed = record.status === 'cancelling' || isOver || (await isAtEnd(deps, record));
-  if (!isFed || (await deps.redis.scard(deps.keys.batchOpenJobs(record.id))) > 0) return false;
-  const ending =
-    record.status === 'cancelling' ? 'cancelled' : isOver && !(await isAtEnd(deps, record)) ? 'expired' : 'completed';
+  const isFed = record.status === 'cancelling' || (await isAtEnd(deps, record));
+  if (!isFed && !isOver) return false;
+  const hasExpired = isOver && (!isFed || record.expired > 0);
+  const ending = record.status === 'cancelling' ? 'cancelled' : hasExpired ? 'expired' : 'completed';
   return moveBatch(deps.batchSteps, record.id, record.status, 'finalizing', { ending });
 }
 

@@ -36,7 +36,12 @@ export class Feeder {
     const last = lines.at(-1);
     if (last === undefined || stop.aborted) return false;
     await Promise.all(lines.map((line) => this.#submit(record, line)));
-    await redis.hset(keys.batch(record.id), 'cursorByte', last.nextByte, 'cursorLine', last.number);
+    const cursor = {
+      cursorByte: last.nextByte,
+      cursorLine: last.number,
+      fedLine: Math.max(record.fedLine, last.number),
+    };
+    await redis.hset(keys.batch(record.id), cursor);
     return true;
   }
 
@@ -62,21 +67,27 @@ export class Feeder {
 
   /** A line that validation refused makes no job; it goes to the error file. */
   async #submit(record: BatchRecord, line: InputLine): Promise<void> {
-    if (this.#context === null || line.isTooLong) return;
+    if (this.#context === null || line.isTooLong || record.duplicates.has(line.number)) return;
     const parsed = parseBatchLine(line.text, record.spec.endpoint, this.#context);
     if (!parsed.ok) return;
     const id = batchJobIdOf(record.id, line.number);
     const spec = toBatchJobSpec(this.#deps, record, parsed);
-    const created = await submitSpec(this.#deps.submit, id, spec, null);
-    if (created.kind === 'exists' && record.run > 1) await this.#again(id, spec.expiresAfterSeconds);
+    if (line.number <= record.fedLine) await this.#again(record, id, spec.expiresAfterSeconds);
+    else await submitSpec(this.#deps.submit, id, spec, null);
   }
 
-  /** A new run of the batch: a job without all its images goes again, with the time the batch has now. */
-  async #again(id: string, expiresAfterSeconds: number): Promise<void> {
+  /**
+   * A new run of the batch: a job without images goes again, once, with the time the batch has now. A job that is no longer
+   * kept is never made a second time: it may have been paid.
+   */
+  async #again(record: BatchRecord, id: string, expiresAfterSeconds: number): Promise<void> {
     const { redis, keys, steps, queues } = this.#deps;
     const job = await readJob(redis, keys, id);
-    if (job === null || !hasEnded(job) || job.images.size > 0) return;
-    const retried = await retryJob(steps, id, { ...job.spec, expiresAfterSeconds });
+    if (job === null) return;
+    await redis.persist(keys.job(id));
+    const hasRun = (job.finishedAt ?? 0) >= (record.at.in_progress ?? 0);
+    if (!hasEnded(job) || hasRun || job.images.size > 0) return;
+    const retried = await retryJob(steps, id, { ...job.spec, expiresAfterSeconds }, 'batch');
     if (retried.kind === 'retried')
       await queues.add(job.spec.lane, job.spec.priority, itemsOf(id, retried.calls, retried.run));
   }

@@ -1,9 +1,9 @@
 // `finalizing`: writes the output and the error file, line by line in the order of the input, and ends the batch. Every
 // request stands in exactly one of them. A crash in the middle begins again: the files have fixed ids.
 
-import { toPublicError } from '@darkroom/shared/base/errors.ts';
+import { type PublicError, toPublicError } from '@darkroom/shared/base/errors.ts';
 import { batchFileIdOf, batchJobIdOf } from '@darkroom/shared/base/ids.ts';
-import { type InputLine, readLines } from '@darkroom/shared/batches/lines.ts';
+import { type InputLine, LONGEST_LINE_BYTES, readLines } from '@darkroom/shared/batches/lines.ts';
 import {
   hasOutput,
   notMade,
@@ -52,8 +52,10 @@ export async function finishBatch(deps: Deps, record: BatchRecord, stop: AbortSi
   const outputFileId = await writeFile(writing, 'output');
   const errorFileId = await writeFile(writing, 'errors');
   stop.throwIfAborted();
+  await keepJobsWithBatch(deps, record);
   const ending = record.ending ?? 'completed';
   const moved = await moveBatch(deps.batchSteps, record.id, 'finalizing', ending, {
+    total: writing.counts.output + writing.counts.errors,
     completed: writing.counts.output,
     failed: writing.counts.errors,
     ...(outputFileId === null ? {} : { outputFileId }),
@@ -61,6 +63,17 @@ export async function finishBatch(deps: Deps, record: BatchRecord, stop: AbortSi
   });
   deps.log.info({ batchId: record.id, status: ending, ...writing.counts, ms: Date.now() - startedAt }, 'batch ended');
   return moved;
+}
+
+/** The batch's jobs are kept as long as the batch itself, counted from its end. */
+async function keepJobsWithBatch({ redis, keys, batchSteps }: Deps, record: BatchRecord): Promise<void> {
+  if (!Number.isFinite(batchSteps.retentionMs)) return;
+  for (let line = 1; line <= record.fedLine; line += LINES_A_CHUNK) {
+    const pipeline = redis.pipeline();
+    for (let one = line; one < line + LINES_A_CHUNK; one += 1)
+      pipeline.pexpire(keys.job(batchJobIdOf(record.id, one)), batchSteps.retentionMs);
+    await pipeline.exec();
+  }
 }
 
 /** The file's id; null when it would be empty: then there is no file. */
@@ -116,6 +129,8 @@ async function toLine(writing: Writing, line: InputLine, job: JobRecord | null):
 function lineWithoutJob({ record, context }: Writing, line: InputLine): OutputLine {
   const id = batchJobIdOf(record.id, line.number);
   const parsed = parseBatchLine(line.text, record.spec.endpoint, context);
+  if (record.duplicates.has(line.number)) return toInvalidLine(id, parsed.customId, [duplicateProblem()]);
+  if (line.isTooLong) return toInvalidLine(id, null, [tooLongProblem()]);
   if (!parsed.ok) return toInvalidLine(id, parsed.customId, parsed.problems.map(toPublicError));
   return notMade(id, parsed.customId, record.ending === 'cancelled' ? 'cancelled' : 'expired');
 }
@@ -137,4 +152,14 @@ async function* chunksOf(lines: AsyncGenerator<InputLine>): AsyncGenerator<Input
     }
   }
   if (chunk.length > 0) yield chunk;
+}
+
+function duplicateProblem(): PublicError {
+  const message = 'The custom_id of this request stands on an earlier line.';
+  return { message, type: 'invalid_request_error', param: 'custom_id', code: 'duplicate_custom_id' };
+}
+
+function tooLongProblem(): PublicError {
+  const message = `A line has at most ${LONGEST_LINE_BYTES} bytes.`;
+  return { message, type: 'invalid_request_error', param: null, code: 'line_too_long' };
 }

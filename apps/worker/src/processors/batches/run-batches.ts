@@ -1,7 +1,9 @@
 // Carries batches from validation to their output files. Each open batch is run by one worker at a time, which holds its
 // lease; when that worker dies, another takes over from the saved cursor and repeats no line.
 import { randomUUID } from 'node:crypto';
-import { type BatchRecord, hasBatchEnded } from '@darkroom/shared/batches/record.ts';
+import { ServiceError } from '@darkroom/shared/base/errors.ts';
+import { type BatchProblem, type BatchRecord, hasBatchEnded } from '@darkroom/shared/batches/record.ts';
+import { moveBatch } from '@darkroom/shared/batches/steps.ts';
 import { readBatch } from '@darkroom/shared/batches/store.ts';
 import type { Deps } from '../../deps.ts';
 import { sleepUnlessAborted } from '../../verdict.ts';
@@ -66,9 +68,13 @@ async function startNew(
 async function runUnderLease(deps: Deps, id: string, lease: Lease, stopping: AbortSignal): Promise<void> {
   try {
     await runBatch(deps, id, lease, stopping);
+  } catch (error) {
+    deps.log.error({ err: error, batchId: id }, 'batch stopped; it goes on from its cursor');
+  }
+  try {
     await lease.release();
   } catch (error) {
-    deps.log.error({ err: error, batchId: id }, 'batch stopped; it goes on from its cursor when its lease ends');
+    deps.log.warn({ err: error, batchId: id }, 'lease could not be released; it runs out');
   }
 }
 
@@ -93,6 +99,7 @@ async function turnOrRest(deps: Deps, record: BatchRecord, feeder: Feeder, stop:
   try {
     return (await turn(deps, record, feeder, stop)) ? 0 : TURN_MS;
   } catch (error) {
+    if (isInputGone(error)) return (await failWithoutInput(deps, record)) ? 0 : TURN_MS;
     if (!stop.aborted) deps.log.warn({ err: error, batchId: record.id, status: record.status }, 'batch has to wait');
     await feeder.close();
     return AFTER_ERROR_MS;
@@ -117,4 +124,19 @@ async function turn(deps: Deps, record: BatchRecord, feeder: Feeder, stop: Abort
     case 'cancelled':
       return false;
   }
+}
+
+function isInputGone(error: unknown): boolean {
+  return error instanceof ServiceError && error.code === 'not_found';
+}
+
+/** The input has vanished from storage: the batch can't go on and says so. Its jobs, and what is paid, stay. */
+function failWithoutInput(deps: Deps, { id, status }: BatchRecord): Promise<boolean> {
+  const problem: BatchProblem = {
+    code: 'input_file_gone',
+    line: null,
+    message: "The batch's input file is gone.",
+    param: 'input_file_id',
+  };
+  return moveBatch(deps.batchSteps, id, status, 'failed', { problems: JSON.stringify([problem]) });
 }

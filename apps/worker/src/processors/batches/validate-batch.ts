@@ -7,14 +7,14 @@ import { readValidationContext } from './validation-context.ts';
 
 export async function validateBatch(deps: Deps, { id, spec }: BatchRecord): Promise<boolean> {
   const startedAt = Date.now();
-  const { total, invalid, problems, isHopeless } = await checkLines(
+  const { total, invalid, problems, duplicates, isHopeless } = await checkLines(
     deps.store,
     spec.inputKey,
     spec.endpoint,
     await readValidationContext(deps, spec.account),
   );
   const isRefused = isHopeless || invalid === total || (invalid > 0 && spec.onInvalid === 'reject');
-  const fields = { total, invalid, problems: JSON.stringify(problems) };
+  const fields = { total, invalid, problems: JSON.stringify(problems), duplicates: JSON.stringify(duplicates) };
   const moved = await moveBatch(deps.batchSteps, id, 'validating', isRefused ? 'failed' : 'in_progress', fields);
   deps.log.info({ batchId: id, total, invalid, isRefused, ms: Date.now() - startedAt }, 'batch validated');
   return moved;

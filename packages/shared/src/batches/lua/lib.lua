@@ -33,6 +33,7 @@ local ENDED = { failed = true, completed = true, expired = true, cancelled = tru
 local function move(batch, status, retention_ms)
   redis.call('HSET', batch, 'status', status, 'at:' .. status, now_ms())
   if not ENDED[status] then return end
+  redis.call('HSET', batch, 'ended', 1)
   redis.call('ZREM', root .. ':open-batches', redis.call('HGET', batch, 'id'))
   if retention_ms > 0 then redis.call('PEXPIRE', batch, retention_ms) end
   emit(batch, 'batch.' .. status)

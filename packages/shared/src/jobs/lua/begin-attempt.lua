@@ -8,10 +8,16 @@
 local function step()
   local k = ARGV[1]
   local call = read_call(k)
-  if call.outcome ~= '' then return { 'done' } end
+  local row = cjson.decode(ARGV[7])
+  -- An item of an earlier run has nothing to do any more: the newer run has its own.
+  if call.outcome ~= '' or row.run ~= state.run then return { 'done' } end
   if redis.call('GET', KEYS[2]) ~= ARGV[2] then return { 'lost' } end
 
   if call.open ~= 0 then
+    -- The same gate again: the connection broke before its answer came, and the client sent it once more.
+    if row.permit and read_attempt(k, call.open).permit == row.permit then
+      return { 'go', call.attempts, call.failed, call.moderated, call.unknown }
+    end
     close_as_unknown(k, call)
     write_call(k, call)
   end
@@ -34,7 +40,6 @@ local function step()
   for i = 4, #KEYS do epoch = epoch + tonumber(redis.call('HGET', KEYS[i], 'epoch') or 0) end
   if epoch ~= tonumber(ARGV[5]) then return { 'stale' } end
 
-  local row = cjson.decode(ARGV[7])
   row.at = now
   row.outcome = cjson.null
   call.attempts = call.attempts + 1

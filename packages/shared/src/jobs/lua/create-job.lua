@@ -2,7 +2,7 @@
 -- KEYS: job hash, account's jobs, open jobs, idempotency key, accounts (see base/keys.ts)
 -- ARGV: id, account, spec, calls, images requested, life ms, first look ms, fingerprint ('' = no idempotency key), idempotency life ms,
 --       batch id or '', events its webhook wants and its host ('' or ',type,…,host')
--- Returns {'created', id, created at ms} · {'exists', id of the earlier job} · {'conflict', id}: the key was used for another body
+-- Returns {'created', id, created at ms} · {'closed', id}: its batch takes no more jobs · {'exists', id of the earlier job} · {'conflict', id}: the key was used for another body
 local id, fingerprint = ARGV[1], ARGV[8]
 if fingerprint ~= '' then
   local earlier = redis.call('HMGET', KEYS[4], 'job', 'fingerprint')
@@ -12,6 +12,7 @@ if fingerprint ~= '' then
   end
 end
 if redis.call('EXISTS', job) == 1 then return { 'exists', id } end
+if ARGV[10] ~= '' and redis.call('HGET', root .. ':batch:' .. ARGV[10], 'status') ~= 'in_progress' then return { 'closed', id } end
 local now = now_ms()
 state = {
   id = id, account = ARGV[2], batch = ARGV[10] ~= '' and ARGV[10] or nil, webhook = ARGV[11] ~= '' and ARGV[11] or nil,

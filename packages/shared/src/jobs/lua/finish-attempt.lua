@@ -18,7 +18,9 @@ local function step()
     tick_cost(attempt)
     write_attempt(k, seq, attempt)
   end
-  if seq > 0 and call.open == seq then
+  -- Only the newest attempt may fail the call: one that was given up for lost brings its images or nothing.
+  local is_current = call.open == seq
+  if seq > 0 and is_current then
     call.open = 0
     state.underWay = state.underWay - 1
   end
@@ -36,7 +38,7 @@ local function step()
       emit('image.completed', image.index)
     end
   end
-  if ARGV[5] ~= '' then call[ARGV[5]] = call[ARGV[5]] + 1 end
+  if is_current and ARGV[5] ~= '' then call[ARGV[5]] = call[ARGV[5]] + 1 end
 
   local whole = true
   for _, index in ipairs(cjson.decode(ARGV[9])) do
@@ -46,7 +48,7 @@ local function step()
   if whole then
     close_call(k, call, 'succeeded', nil)
     ended = settle(tonumber(ARGV[10]))
-  elseif ARGV[6] ~= '' then
+  elseif is_current and ARGV[6] ~= '' then
     close_call(k, call, ARGV[6], cjson.decode(ARGV[7]))
     ended = settle(tonumber(ARGV[10]))
   else

@@ -68,17 +68,19 @@ local function emit(type, image)
   end
 end
 
+-- nil for a job of no batch, and when its batch is no longer kept.
 local function batch_key()
-  return state.batch and root .. ':batch:' .. state.batch
+  local key = state.batch and root .. ':batch:' .. state.batch
+  return key and redis.call('EXISTS', key) == 1 and key or nil
 end
 
 -- A job of a batch has ended: some images are enough for its line to count as completed.
 local function tick_batch()
   local batch = batch_key()
   if not batch then return end
-  local is_completed = state.status == 'completed' or state.status == 'incomplete'
   redis.call('SREM', batch .. ':open', state.id)
-  redis.call('HINCRBY', batch, is_completed and 'completed' or 'failed', 1)
+  redis.call('HINCRBY', batch, state.images > 0 and 'completed' or 'failed', 1)
+  if state.withheld == 'expired' then redis.call('HINCRBY', batch, 'expired', 1) end
 end
 
 -- Counts what an attempt cost towards its job's batch, once.
@@ -101,7 +103,8 @@ local function settle(retention_ms)
   else state.status = 'failed' end
   state.finishedAt = now_ms()
   redis.call('ZREM', root .. ':open-jobs', state.id)
-  if retention_ms > 0 then redis.call('PEXPIRE', job, retention_ms) end
+  -- A batch's jobs are kept as long as their batch, from its end on.
+  if retention_ms > 0 and not state.batch then redis.call('PEXPIRE', job, retention_ms) end
   tick_batch()
   emit('job.' .. state.status)
   return state.status

@@ -1,11 +1,13 @@
 -- Opens an ended job again for its calls without images: a new run.
 -- KEYS: job hash
--- ARGV: calls, life ms, first look ms
+-- ARGV: calls, life ms, first look ms, 1 = its batch runs it again
 -- Returns {'gone'} · {'open'} it has not ended · {'whole'} nothing is missing · {'retried', run, call numbers…}
 local function step()
-  if state.left > 0 then return { 'open' } end
+  local batch = batch_key()
+  local is_batch_over = batch and redis.call('HEXISTS', batch, 'ended') == 1
+  if state.left > 0 or (batch and not is_batch_over and ARGV[4] ~= '1') then return { 'open' } end
   if state.status == 'completed' then return { 'whole' } end
-  local now, before, again = now_ms(), state.status, {}
+  local now, again = now_ms(), {}
   for k = 0, ARGV[1] - 1 do
     local call = read_call(k)
     if call.outcome ~= 'succeeded' then
@@ -16,12 +18,10 @@ local function step()
   state.status, state.run, state.left, state.expiresAt = 'queued', state.run + 1, #again, now + ARGV[2]
   state.withheld, state.finishedAt, state.cancelAt = nil, nil, nil
   redis.call('PERSIST', job)
-  local batch = batch_key()
   if batch then
     redis.call('SADD', batch .. ':open', state.id)
     -- A batch that is open again counts its lines anew; one that has ended takes back the line it had counted.
-    local is_over = redis.call('HGET', batch, 'status') ~= 'in_progress'
-    if is_over then redis.call('HINCRBY', batch, before == 'incomplete' and 'completed' or 'failed', -1) end
+    if is_batch_over then redis.call('HINCRBY', batch, state.images > 0 and 'completed' or 'failed', -1) end
   end
   redis.call('ZADD', root .. ':open-jobs', now + math.min(ARGV[2], ARGV[3]), state.id)
   emit('job.queued')
