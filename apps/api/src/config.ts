@@ -2,10 +2,8 @@
 // `apiVariables`.
 import { type AccountKey, hashSecret, parseApiKeys } from '@darkroom/shared/accounts/accounts.ts';
 import { ConfigError, optionalVariable, readVariables, type Values, variable } from '@darkroom/shared/base/config.ts';
-import { boolean, durationMs, httpUrl, sharedVariables, wholeNumber } from '@darkroom/shared/base/variables.ts';
-import { parseStorageUrl } from '@darkroom/shared/images/open-store.ts';
-import { findModel } from '@darkroom/shared/models/rules.ts';
-import { parseAllowPrivate } from '@darkroom/shared/net/address.ts';
+import { boolean, durationMs, httpUrl, wholeNumber } from '@darkroom/shared/base/variables.ts';
+import { checkedVariables, modelProblems } from '@darkroom/shared/jobs/checked-variables.ts';
 import { webhookVariables } from '@darkroom/shared/webhooks/secrets.ts';
 import { z } from 'zod';
 import { isLoopback } from './http/loopback.ts';
@@ -25,7 +23,7 @@ const adminKeyHash = z
 const finiteDurationMs = durationMs.refine((ms) => Number.isFinite(ms) && ms > 0, 'has to end');
 
 export const apiVariables = {
-  ...sharedVariables,
+  ...checkedVariables,
   ...webhookVariables,
   PORT: variable(wholeNumber(1, 65_535), '3000', { about: 'Port the API listens on.', allowed: 'a port, 1 to 65535' }),
   PUBLIC_URL: optionalVariable(httpUrl, {
@@ -75,12 +73,7 @@ export type ApiConfig = Omit<ReadValues, 'PUBLIC_URL' | 'API_KEYS'> & {
 /** Throws ConfigError with every problem found. */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): ApiConfig {
   const values = readVariables(apiVariables, env);
-  const problems = [
-    ...authProblems(values),
-    ...modelProblems(values),
-    ...storageProblems(values),
-    ...webhookProblems(values),
-  ];
+  const problems = [...authProblems(values), ...modelProblems(values), ...webhookProblems(values)];
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze({
     ...values,
@@ -99,31 +92,9 @@ function authProblems({ AUTH, HOST, API_KEYS, ADMIN_KEY }: ReadValues): string[]
   return [];
 }
 
-function modelProblems({ DEFAULT_MODEL, ALLOW_UNKNOWN_MODELS }: ReadValues): string[] {
-  if (ALLOW_UNKNOWN_MODELS || findModel(DEFAULT_MODEL) !== null) return [];
-  return [
-    `DEFAULT_MODEL may be a model of the rules; it was ${JSON.stringify(DEFAULT_MODEL)} (ALLOW_UNKNOWN_MODELS=true lets it pass)`,
-  ];
-}
-
-function storageProblems({ STORAGE_URL }: ReadValues): string[] {
-  try {
-    parseStorageUrl(STORAGE_URL);
-    return [];
-  } catch (error) {
-    return [`STORAGE_URL: ${error instanceof Error ? error.message : String(error)}`];
-  }
-}
-
 /** Under AUTH=keys a secret for an account without a key is a typo; that account's webhooks would be refused. */
-function webhookProblems({ AUTH, API_KEYS, WEBHOOK_SECRETS, ALLOW_PRIVATE_URLS }: ReadValues): string[] {
+function webhookProblems({ AUTH, API_KEYS, WEBHOOK_SECRETS }: ReadValues): string[] {
   const known = new Set(API_KEYS?.map(({ account }) => account));
   const strangers = AUTH === 'keys' ? [...(WEBHOOK_SECRETS?.keys() ?? [])].filter((name) => !known.has(name)) : [];
-  const problems = strangers.map((name) => `WEBHOOK_SECRETS names ${JSON.stringify(name)}, which API_KEYS does not`);
-  try {
-    parseAllowPrivate(ALLOW_PRIVATE_URLS);
-    return problems;
-  } catch (error) {
-    return [...problems, `ALLOW_PRIVATE_URLS: ${error instanceof Error ? error.message : String(error)}`];
-  }
+  return strangers.map((name) => `WEBHOOK_SECRETS names ${JSON.stringify(name)}, which API_KEYS does not`);
 }

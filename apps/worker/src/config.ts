@@ -1,17 +1,19 @@
 // The worker's variables; the only process.env reader of this app.
 import {
+  ConfigError,
   optionalVariable,
   readVariables,
   requiredVariable,
   type Values,
   variable,
 } from '@darkroom/shared/base/config.ts';
-import { httpUrl, sharedVariables, wholeNumber } from '@darkroom/shared/base/variables.ts';
+import { httpUrl, wholeNumber } from '@darkroom/shared/base/variables.ts';
+import { checkedVariables, modelProblems } from '@darkroom/shared/jobs/checked-variables.ts';
 import { webhookVariables } from '@darkroom/shared/webhooks/secrets.ts';
 import { z } from 'zod';
 
 export const workerVariables = {
-  ...sharedVariables,
+  ...checkedVariables,
   ...webhookVariables,
   PORT: optionalVariable(wholeNumber(0, 65_535), {
     about: 'Port of `/livez` and `/metrics`; 0 = any, unset = none.',
@@ -60,5 +62,8 @@ export type WorkerConfig = Values<typeof workerVariables>;
 
 /** Throws ConfigError naming every wrong variable. */
 export function readConfig(): WorkerConfig {
-  return readVariables(workerVariables, process.env);
+  const values = readVariables(workerVariables, process.env);
+  const problems = modelProblems(values);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return values;
 }

@@ -75,7 +75,7 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
   });
   const resultAgent = openGuardedAgent({
     allowPrivate: parseAllowPrivate(config.ALLOW_PRIVATE_URLS),
-    trustedHosts: [new URL(config.OPENAI_BASE_URL).hostname],
+    trustedHosts: namesOf(new URL(config.OPENAI_BASE_URL).hostname),
   });
   const webhooks = openWebhooks(config, redis, keys, log);
   return {
@@ -111,4 +111,11 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
       redis.disconnect();
     },
   };
+}
+
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
+
+/** An upstream on this machine may name it differently in its links than the operator did: a paid image must not hang on that. */
+function namesOf(host: string): string[] {
+  return LOOPBACK.includes(host) ? LOOPBACK : [host];
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceError } from '@darkroom/shared/base/errors.ts';
 import type { ImageRow, JobStatus, StoredError } from '@darkroom/shared/jobs/record.ts';
 import { type AttemptFacts, finishAttempt, noteAnswer } from '@darkroom/shared/jobs/steps.ts';
-import { actualMicroUsd } from '@darkroom/shared/models/price.ts';
+import { actualMicroUsd, upperBoundMicroUsd } from '@darkroom/shared/models/price.ts';
 import type { Deps } from '../deps.ts';
 import type { UpstreamAnswer } from '../upstream/client.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
@@ -45,10 +45,12 @@ export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: Ups
 function factsOf(attempt: SentAttempt, answer: UpstreamAnswer): AttemptFacts {
   const { spec } = attempt.work.record;
   const paidImages = Math.min(answer.images.length, attempt.images.length);
+  const missing = attempt.images.length - paidImages;
   return {
     status: answer.status,
     requestId: answer.requestId,
     costMicroUsd: actualMicroUsd(spec.model, spec.body, paidImages, answer.usage),
+    ...(missing === 0 ? {} : { extraMicroUsd: upperBoundMicroUsd(spec.model, spec.body, missing) }),
     inputTokens: answer.usage?.input_tokens ?? 0,
     outputTokens: answer.usage?.output_tokens ?? 0,
   };
@@ -110,7 +112,7 @@ function shortError(attempt: SentAttempt, answer: UpstreamAnswer): StoredError {
   return {
     code: 'outcome_unknown',
     type: 'server_error',
-    message: `The upstream sent ${answer.images.length} images where ${attempt.images.length} were asked for; the others may have been charged.`,
+    message: `The upstream sent ${answer.images.length} of the ${attempt.images.length} images asked for; the others may have been charged.`,
     param: null,
     status: 502,
     requestId: answer.requestId,

@@ -41,6 +41,18 @@ export function requiredVariable<T>(schema: z.ZodType<T, string>, facts: Facts):
   return { schema, default: undefined, secret: false, required: true, ...facts };
 }
 
+/** The same variable with one more check: what `parse` throws is wrong with it. */
+export function refined<T>(declared: Variable<T>, parse: (value: T) => unknown): Variable<T> {
+  const schema = declared.schema.superRefine((value, context) => {
+    try {
+      parse(value);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
+    }
+  });
+  return { ...declared, schema };
+}
+
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly string[];
@@ -68,7 +80,7 @@ export function readVariables<V extends Variables>(
     }
     const parsed = declared.schema.safeParse(used);
     if (parsed.success) return [name, parsed.data];
-    const reason = parsed.error.issues.map((issue) => issue.message).join('; ');
+    const reason = parsed.error.issues.map(describeIssue).join('; ');
     problems.push(
       `${name} may be ${declared.allowed}; it was ${declared.secret ? '(not shown)' : JSON.stringify(used)} (${reason})`,
     );
@@ -76,4 +88,9 @@ export function readVariables<V extends Variables>(
   });
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(Object.fromEntries(entries)) as Values<V>;
+}
+
+/** «gpt-image-2.images_per_minute: too small …»: inside a JSON value the place is named. */
+function describeIssue({ path, message }: { readonly path: readonly PropertyKey[]; readonly message: string }): string {
+  return path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`;
 }

@@ -101,9 +101,6 @@ function toPublicStoredError(error: StoredError | null): Omit<PublicJobError, 'i
 
 function usageOf(record: JobRecord) {
   const paid = record.attempts.filter((attempt) => attempt.costMicroUsd !== undefined);
-  const perhaps = record.attempts.filter(
-    (attempt) => attempt.outcome === 'unknown' && attempt.costMicroUsd === undefined,
-  );
   const inputTokens = sum(record.attempts.map((attempt) => attempt.inputTokens ?? 0)) ?? 0;
   const outputTokens = sum(record.attempts.map((attempt) => attempt.outputTokens ?? 0)) ?? 0;
   return {
@@ -112,8 +109,14 @@ function usageOf(record: JobRecord) {
     output_tokens: outputTokens,
     total_tokens: inputTokens + outputTokens,
     cost_usd: toUsd(sum(paid.map((attempt) => attempt.costMicroUsd ?? null))),
-    possible_extra_cost_usd: toUsd(sum(perhaps.map((attempt) => attempt.upperBoundMicroUsd))),
+    possible_extra_cost_usd: toUsd(sum(record.attempts.map(possibleExtraOf))),
   };
+}
+
+/** What an attempt may have cost beyond what is known: all of it when its outcome is unknown. */
+function possibleExtraOf(attempt: AttemptRow): number | null {
+  if (attempt.outcome === 'unknown' && attempt.costMicroUsd === undefined) return attempt.upperBoundMicroUsd;
+  return attempt.extraMicroUsd ?? (attempt.extraMicroUsd === null ? null : 0);
 }
 
 /** null as soon as one part is not known: an unknown price is never counted as 0. */
@@ -137,7 +140,6 @@ export function toPublicAttempt(attempt: AttemptRow & { readonly call: number; r
     upstream_request_id: attempt.requestId ?? null,
     duration_ms: endedAt === null ? null : endedAt - attempt.at,
     cost_usd: toUsd(attempt.costMicroUsd ?? null),
-    possible_extra_cost_usd:
-      attempt.outcome === 'unknown' && attempt.costMicroUsd === undefined ? toUsd(attempt.upperBoundMicroUsd) : 0,
+    possible_extra_cost_usd: toUsd(possibleExtraOf(attempt)),
   };
 }

@@ -52,6 +52,8 @@ export interface AttemptRow {
   readonly requestId?: string | null;
   /** What it cost; null = no price is known; absent while it is not known to have been paid. */
   readonly costMicroUsd?: number | null;
+  /** On top of `costMicroUsd`, the most that images which did not come may have cost; absent when all came. */
+  readonly extraMicroUsd?: number | null;
   /** The most it can have cost; null = no price is known. */
   readonly upperBoundMicroUsd: number | null;
   readonly inputTokens?: number;

@@ -137,7 +137,7 @@ export async function beginAttempt(steps: JobSteps, gate: Gate): Promise<GateAns
 }
 
 export type AttemptFacts = Partial<
-  Pick<AttemptRow, 'status' | 'code' | 'requestId' | 'costMicroUsd' | 'inputTokens' | 'outputTokens'>
+  Pick<AttemptRow, 'status' | 'code' | 'requestId' | 'costMicroUsd' | 'extraMicroUsd' | 'inputTokens' | 'outputTokens'>
 >;
 
 /** The reply is here and paid. Never throws away the row; false when there is no such attempt. */
