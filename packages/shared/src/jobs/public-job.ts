@@ -115,7 +115,7 @@ function usageOf(record: JobRecord) {
 
 /** What an attempt may have cost beyond what is known: all of it when its outcome is unknown. */
 function possibleExtraOf(attempt: AttemptRow): number | null {
-  if (attempt.outcome === 'unknown' && attempt.costMicroUsd === undefined) return attempt.upperBoundMicroUsd;
+  if (attempt.outcome === 'unknown' && attempt.costMicroUsd === undefined) return attempt.upperBoundMicroUsd ?? null;
   return attempt.extraMicroUsd ?? (attempt.extraMicroUsd === null ? null : 0);
 }
 
