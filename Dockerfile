@@ -8,9 +8,7 @@ COPY apps/api/package.json apps/api/
 COPY apps/worker/package.json apps/worker/
 COPY packages/shared/package.json packages/shared/
 COPY packages/simulator/package.json packages/simulator/
-# The lockfile's versions, like npm ci; which itself refuses a lockfile without the optional packages of every platform
-# (npm/cli#9846).
-RUN npm install --no-save --omit=dev --ignore-scripts --no-audit --no-fund \
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
     --workspace @darkroom/api --workspace @darkroom/worker --workspace @darkroom/simulator
 
 FROM node:24-slim
