@@ -105,6 +105,8 @@ export function hasEnded(record: Pick<JobRecord, 'status'>): boolean {
 /** The `state` field; lua/lib.lua says what each is. */
 interface StoredState {
   readonly id: string;
+  readonly account: string;
+  readonly batch?: string;
   readonly run: number;
   readonly status: JobStatus;
   readonly createdAt: number;
@@ -120,7 +122,7 @@ interface StoredState {
 export function toJobRecord(hash: Readonly<Record<string, string>>): JobRecord | null {
   if (hash['state'] === undefined || hash['spec'] === undefined) return null;
   const state = JSON.parse(hash['state']) as StoredState;
-  const spec = decodeSpec(hash['spec']);
+  const spec = decodeSpec(hash['spec'], { account: state.account, batchId: state.batch ?? null });
   return {
     id: state.id,
     spec,
@@ -131,12 +133,19 @@ export function toJobRecord(hash: Readonly<Record<string, string>>): JobRecord |
     finishedAt: state.finishedAt ?? null,
     expiresAt: state.expiresAt,
     cancelAt: state.cancelAt ?? null,
-    calls: spec.calls.map((_, k) => JSON.parse(hash[`call:${k}`] ?? 'null') as CallState),
+    calls: spec.calls.map((_, k) => toCall(hash[`call:${k}`])),
     attempts: readAttempts(hash),
     images: readImages(hash, state.id, spec),
     sequence: state.sequence,
     lastEvent: state.event ?? null,
   };
+}
+
+/** A call that succeeded has no row of its own any more: its images tell. */
+const SUCCEEDED: CallState = { attempts: 0, failed: 0, unknown: 0, moderated: 0, open: 0, outcome: 'succeeded' };
+
+function toCall(row: string | undefined): CallState {
+  return row === undefined ? SUCCEEDED : (JSON.parse(row) as CallState);
 }
 
 function readAttempts(hash: Readonly<Record<string, string>>): JobRecord['attempts'] {

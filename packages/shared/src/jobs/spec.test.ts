@@ -33,6 +33,8 @@ test('a spec comes back as it was, whatever it holds', () => {
       priority: fc.constantFrom('high' as const, 'normal' as const, 'low' as const),
       outputFormat: fc.constantFrom('png' as const, 'webp' as const),
       batchId: fc.option(fc.string()),
+      lane: fc.constantFrom('other', SPEC.model),
+      requestedModel: fc.constantFrom(null, 'dall-e-3', SPEC.model),
       webhook: fc.option(fc.record({ url: fc.string(), events: fc.array(fc.string()) })),
     },
     { requiredKeys: [] },
@@ -40,7 +42,7 @@ test('a spec comes back as it was, whatever it holds', () => {
   fc.assert(
     fc.property(changes, (change) => {
       const spec = JSON.parse(JSON.stringify({ ...SPEC, ...change })) as JobSpec;
-      expect(decodeSpec(encodeSpec(spec))).toEqual(spec);
+      expect(decodeSpec(encodeSpec(spec), { account: spec.account, batchId: spec.batchId })).toEqual(spec);
     }),
   );
 });

@@ -41,7 +41,6 @@ const USUAL = {
   metadata: {},
   priority: 'normal',
   responseFormat: null,
-  batchId: null,
   customId: null,
   webhook: null,
 } as const satisfies Partial<JobSpec>;
@@ -54,17 +53,23 @@ interface Stored {
 }
 
 export function encodeSpec(spec: JobSpec): string {
-  const { body, input, ...rest } = spec;
+  const { body, input, account: _, batchId: __, lane, requestedModel, ...rest } = spec;
   const same = Object.keys(body).filter((name) => isDeepStrictEqual(body[name], input[name]));
   const unusual = Object.entries(rest).filter(
     ([name, value]) => !isDeepStrictEqual(value, USUAL[name as keyof typeof USUAL]),
   );
   const own = Object.fromEntries(Object.entries(body).filter(([name]) => !same.includes(name)));
-  return JSON.stringify({ ...Object.fromEntries(unusual), input, body: own, same } satisfies Stored);
+  const models = {
+    ...(lane === spec.model ? {} : { lane }),
+    ...(requestedModel === spec.model ? {} : { requestedModel }),
+  };
+  return JSON.stringify({ ...Object.fromEntries(unusual), ...models, input, body: own, same } satisfies Stored);
 }
 
-export function decodeSpec(text: string): JobSpec {
-  const { body, same, ...rest } = JSON.parse(text) as Stored & Pick<JobSpec, 'input'>;
+/** `owner`: what the job's state holds already. */
+export function decodeSpec(text: string, owner: Pick<JobSpec, 'account' | 'batchId'>): JobSpec {
+  const { body, same, ...rest } = JSON.parse(text) as Stored & Pick<JobSpec, 'input' | 'model'>;
   const shared = Object.fromEntries(same.map((name) => [name, rest.input[name]]));
-  return { ...USUAL, ...rest, body: { ...shared, ...body } } as unknown as JobSpec;
+  const models = { lane: rest.model, requestedModel: rest.model };
+  return { ...USUAL, ...models, ...rest, ...owner, body: { ...shared, ...body } } as unknown as JobSpec;
 }

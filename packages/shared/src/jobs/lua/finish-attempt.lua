@@ -18,7 +18,9 @@ local function step()
     tick_cost(attempt)
     -- Of no use any more, and a batch has 50,000 rows.
     attempt.permit = nil
-    if attempt.outcome == 'succeeded' then attempt.upperBoundMicroUsd = nil end
+    if attempt.outcome == 'succeeded' then
+      attempt.upperBoundMicroUsd, attempt.answeredAt, attempt.ticked = nil, nil, nil
+    end
     write_attempt(k, seq, attempt)
   end
   -- Only the newest attempt may fail the call: one that was given up for lost brings its images or nothing.

@@ -7,7 +7,7 @@
 --                     withheld   'cancelled' | 'expired', absent: why calls of this run were not made
 --                     webhook    ',job.completed,…,<host>', absent: the events its webhook wants, its host
 --                     sequence   of its events; event: id of its newest entry in the account's event stream}
---   call:<k>        JSON {attempts, failed, unknown, moderated, open, outcome, error}
+--   call:<k>        JSON {attempts, failed, unknown, moderated, open, outcome, error}; gone once it has succeeded
 --   attempt:<k>.<s> JSON, one row for each request sent
 --   image:<i>       JSON, first write wins
 -- A step is a function that reads and changes `state`; `run` loads it before and saves it after.
@@ -34,12 +34,16 @@ local function run(step, gone)
   return reply
 end
 
+-- A call without a row has succeeded: its images tell, and a batch has 50,000 of them.
 local function read_call(k)
-  return cjson.decode(redis.call('HGET', job, 'call:' .. k))
+  local raw = redis.call('HGET', job, 'call:' .. k)
+  if raw then return cjson.decode(raw) end
+  return { attempts = 0, failed = 0, unknown = 0, moderated = 0, open = 0, outcome = 'succeeded' }
 end
 
 local function write_call(k, call)
-  redis.call('HSET', job, 'call:' .. k, cjson.encode(call))
+  if call.outcome == 'succeeded' then redis.call('HDEL', job, 'call:' .. k)
+  else redis.call('HSET', job, 'call:' .. k, cjson.encode(call)) end
 end
 
 local function read_attempt(k, seq)
