@@ -143,6 +143,16 @@ describe('a batch', () => {
     expect(errors.every((line) => line.error?.code === 'batch_expired')).toBe(true);
   });
 
+  test('puts a line that got some of its images into the output, and counts it completed', async () => {
+    await darkroom.simulator.fault('moderation_input', { count: 1 });
+    const done = await ended(await create([lineOf('some', { model: 'dall-e-3', n: 3, quality: 'standard' })]));
+    expect(done.request_counts).toEqual({ total: 1, completed: 1, failed: 0 });
+    expect(done.error_file_id).toBeNull();
+    const [line] = await linesOf(done.output_file_id);
+    expect(line?.response).toMatchObject({ status_code: 200, body: { status: 'incomplete' } });
+    expect(line?.response?.body.data).toHaveLength(2);
+  });
+
   test('puts a refused line into the errors', async () => {
     await darkroom.simulator.fault('moderation_input', { model: 'gpt-image-2', count: 1 });
     const done = await ended(await create([lineOf('first'), lineOf('second'), lineOf('third')]));
