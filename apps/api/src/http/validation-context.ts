@@ -11,6 +11,7 @@ export function validationContextOf(deps: Deps, account: string): ValidateContex
     modelPolicy: config.MODEL_POLICY,
     defaultModel: config.DEFAULT_MODEL,
     allowUnknownModels: config.ALLOW_UNKNOWN_MODELS,
+    variationPrompt: config.VARIATION_PROMPT,
     retired: retiredModels.current(),
     webhooks: webhookRulesOf(deps, account),
   };

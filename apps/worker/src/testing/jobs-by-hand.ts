@@ -8,6 +8,7 @@ import { TERMINAL_JOB_EVENTS } from '@darkroom/shared/requests/webhook.ts';
 const SPEC: JobSpec = {
   account: 'default',
   operation: 'generation',
+  sentAs: 'generation',
   model: 'gpt-image-2',
   requestedModel: null,
   lane: 'gpt-image-2',

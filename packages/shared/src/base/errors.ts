@@ -16,6 +16,7 @@ interface CodeFacts {
 }
 
 const REQUEST = 'invalid_request_error';
+const IMAGE_REQUEST = 'image_generation_user_error';
 
 /** Codes made by Darkroom itself. `type` and `status` follow OpenAI's usage (openai-images.md 3.2, read 2026-11-22). */
 export const ERROR_CODES = {
@@ -28,6 +29,13 @@ export const ERROR_CODES = {
   string_below_min_length: { type: REQUEST, status: 400 },
   integer_above_max_value: { type: REQUEST, status: 400 },
   integer_below_min_value: { type: REQUEST, status: 400 },
+  array_above_max_length: { type: REQUEST, status: 400 },
+  file_not_found: { type: REQUEST, status: 400 },
+  file_too_large: { type: REQUEST, status: 400 },
+  invalid_image_url: { type: REQUEST, status: 400 },
+  unsupported_file_mimetype: { type: REQUEST, status: 400 },
+  invalid_image_file: { type: IMAGE_REQUEST, status: 400 },
+  invalid_mask_image_format: { type: IMAGE_REQUEST, status: 400 },
   unsupported_operation: { type: REQUEST, status: 400 },
   unsupported_parameter: { type: REQUEST, status: 400 },
   model_not_found: { type: REQUEST, status: 400 },
@@ -53,6 +61,8 @@ export const ERROR_CODES = {
   invalid_image: { type: 'server_error', status: 502 },
   upstream_error: { type: 'server_error', status: 502 },
   upstream_unreachable: { type: 'server_error', status: 502 },
+  input_lost: { type: 'server_error', status: 500 },
+  job_still_running: { type: 'server_error', status: 504 },
   result_lost: { type: 'server_error', status: 502 },
   upstream_unauthorized: { type: 'server_error', status: 503 },
   unavailable: { type: 'service_unavailable_error', status: 503 },

@@ -101,6 +101,15 @@ export const sharedVariables = {
     about: 'Pass models on that the rules do not know.',
     allowed: '`true` or `false`',
   }),
+  VARIATION_PROMPT: variable(
+    z.string().min(1).max(1_000),
+    'Create a variation of this image. Keep the subject, composition and style; vary the details.',
+    {
+      about:
+        'What a variation is asked for with when it is sent as an edit: the variations endpoint is gone at OpenAI.',
+      allowed: '1 to 1000 characters',
+    },
+  ),
   SIGNING_SECRET: optionalVariable(z.string().min(1), {
     about: 'Signs image links. Default: made once and kept in Redis.',
     allowed: 'any text; use 32 random characters or more',

@@ -101,6 +101,7 @@ describe('checking', () => {
     modelPolicy: 'translate' as const,
     defaultModel: 'gpt-image-2.6-flare',
     allowUnknownModels: false,
+    variationPrompt: 'Vary it.',
   };
   const line = (id: string) =>
     JSON.stringify({ custom_id: id, method: 'POST', url: '/v1/images/generations', body: { prompt: 'a cat' } });

@@ -74,6 +74,15 @@ export function fileKey(account: string, fileId: string): string {
   return `files/${account}/${fileId}`;
 }
 
+const SHA256 = /^[0-9a-f]{64}$/;
+
+/** The key of an input image: an account's bytes lie there once, whatever refers to them. Throws TypeError. */
+export function inputKey(account: string, sha256: string): string {
+  if (!ACCOUNT.test(account)) throw new TypeError(`not an account name: ${JSON.stringify(account)}`);
+  if (!SHA256.test(sha256)) throw new TypeError(`not a SHA-256: ${JSON.stringify(sha256.slice(0, 200))}`);
+  return `inputs/${account}/${sha256}`;
+}
+
 /** Whether a text may be a key of an object in storage. */
 export function isKey(key: string): boolean {
   return key.length <= MAX_KEY_LENGTH && !key.includes('..') && key.split('/').every((part) => SEGMENT.test(part));

@@ -5,6 +5,7 @@ import { decodeSpec, encodeSpec, type JobSpec } from './spec.ts';
 const SPEC: JobSpec = {
   account: 'acme',
   operation: 'generation',
+  sentAs: 'generation',
   model: 'gpt-image-2.6-flare',
   requestedModel: 'dall-e-3',
   lane: 'gpt-image-2.6-flare',

@@ -9,6 +9,8 @@ import type { Webhook } from '../requests/webhook.ts';
 export interface JobSpec {
   readonly account: string;
   readonly operation: Operation;
+  /** The operation asked of the upstream. */
+  readonly sentAs: Operation;
   readonly model: string;
   readonly requestedModel: string | null;
   readonly lane: string;
@@ -53,23 +55,26 @@ interface Stored {
 }
 
 export function encodeSpec(spec: JobSpec): string {
-  const { body, input, account: _, batchId: __, lane, requestedModel, ...rest } = spec;
+  const { body, input, account: _, batchId: __, lane, requestedModel, sentAs, ...rest } = spec;
   const same = Object.keys(body).filter((name) => isDeepStrictEqual(body[name], input[name]));
   const unusual = Object.entries(rest).filter(
     ([name, value]) => !isDeepStrictEqual(value, USUAL[name as keyof typeof USUAL]),
   );
   const own = Object.fromEntries(Object.entries(body).filter(([name]) => !same.includes(name)));
-  const models = {
+  const derived = {
     ...(lane === spec.model ? {} : { lane }),
     ...(requestedModel === spec.model ? {} : { requestedModel }),
+    ...(sentAs === spec.operation ? {} : { sentAs }),
   };
-  return JSON.stringify({ ...Object.fromEntries(unusual), ...models, input, body: own, same } satisfies Stored);
+  return JSON.stringify({ ...Object.fromEntries(unusual), ...derived, input, body: own, same } satisfies Stored);
 }
 
 /** `owner`: what the job's state holds already. */
 export function decodeSpec(text: string, owner: Pick<JobSpec, 'account' | 'batchId'>): JobSpec {
-  const { body, same, ...rest } = JSON.parse(text) as Stored & Pick<JobSpec, 'input' | 'model'>;
+  const { body, same, ...rest } = JSON.parse(text) as Stored &
+    Pick<JobSpec, 'input' | 'model'> & { operation?: Operation };
   const shared = Object.fromEntries(same.map((name) => [name, rest.input[name]]));
-  const models = { lane: rest.model, requestedModel: rest.model };
-  return { ...USUAL, ...models, ...rest, ...owner, body: { ...shared, ...body } } as unknown as JobSpec;
+  const operation = rest.operation ?? USUAL.operation;
+  const derived = { lane: rest.model, requestedModel: rest.model, sentAs: operation };
+  return { ...USUAL, ...derived, ...rest, ...owner, body: { ...shared, ...body } } as unknown as JobSpec;
 }

@@ -30,6 +30,7 @@ afterAll(() => server.close());
 const SPEC: JobSpec = {
   account: 'acme',
   operation: 'generation',
+  sentAs: 'generation',
   model: 'gpt-image-2',
   requestedModel: null,
   lane: 'gpt-image-2',

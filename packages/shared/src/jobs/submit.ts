@@ -56,6 +56,7 @@ export function toJobSpec(
   return {
     account,
     operation: request.operation,
+    sentAs: request.sentAs,
     model: request.model,
     requestedModel: request.requestedModel,
     lane: request.lane,

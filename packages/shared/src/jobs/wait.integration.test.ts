@@ -27,6 +27,7 @@ afterAll(async () => {
 const SPEC: JobSpec = {
   account: 'acme',
   operation: 'generation',
+  sentAs: 'generation',
   model: 'gpt-image-2',
   requestedModel: null,
   lane: 'gpt-image-2',

@@ -8,6 +8,7 @@ const CONTEXT: ValidateContext = {
   modelPolicy: 'translate',
   defaultModel: 'gpt-image-2.6-flare',
   allowUnknownModels: false,
+  variationPrompt: 'Vary it.',
 };
 const LINE = {
   custom_id: 'a-1',

@@ -37,6 +37,7 @@ export function buildRequest(
   const estimate = sumOverCalls(estimateMicroUsd, model, body, { n, imagesPerCall });
   return {
     operation,
+    sentAs: operation,
     requestedModel: choice.requestedModel,
     model,
     lane: laneOf(model),
@@ -54,6 +55,8 @@ export function buildRequest(
       ...previewWarnings(called, body),
       ...(estimate === null ? [costWarning(model, body, { n, imagesPerCall })] : []),
     ],
+    references: null,
+    needsMaskFromImage: false,
   };
 }
 

@@ -8,6 +8,7 @@ const context = {
   modelPolicy: 'passthrough',
   defaultModel: 'gpt-image-2.6-flare',
   allowUnknownModels: false,
+  variationPrompt: 'Vary it.',
 } as const;
 
 interface Case {

@@ -9,6 +9,7 @@ const translate: ValidateContext = {
   modelPolicy: 'translate',
   defaultModel: 'gpt-image-2.6-flare',
   allowUnknownModels: false,
+  variationPrompt: 'Vary it.',
 };
 const strict: ValidateContext = { ...translate, modelPolicy: 'strict' };
 const passthrough: ValidateContext = { ...translate, modelPolicy: 'passthrough' };

@@ -14,6 +14,7 @@ const context = fc.record({
   modelPolicy: fc.constantFrom('translate', 'strict', 'passthrough'),
   defaultModel: fc.constantFrom('gpt-image-2.6-flare', 'dall-e-3', 'nobody'),
   allowUnknownModels: fc.boolean(),
+  variationPrompt: fc.constant('Vary it.'),
 }) satisfies fc.Arbitrary<ValidateContext>;
 
 const anything = fc.jsonValue({ maxDepth: 4 }).map((value) => value as unknown);
@@ -103,7 +104,13 @@ describe('validateRequest', () => {
   test('takes a free size exactly when the size rule does', () => {
     const rule = findModel('gpt-image-2')?.size;
     const edge = fc.integer({ min: 0, max: 260 }).chain((k) => fc.constantFrom(k * 16, k * 16 + 1));
-    const ctx = { now: 0, modelPolicy: 'strict', defaultModel: 'gpt-image-2', allowUnknownModels: false } as const;
+    const ctx = {
+      now: 0,
+      modelPolicy: 'strict',
+      defaultModel: 'gpt-image-2',
+      allowUnknownModels: false,
+      variationPrompt: 'Vary it.',
+    } as const;
     fc.assert(
       fc.property(edge, edge, (width, height) => {
         const size = `${width}x${height}`;
@@ -130,7 +137,13 @@ test('validateSubmission never throws', () => {
 
 test('neither throws on a body nested a hundred thousand deep', () => {
   const deep: unknown = JSON.parse(`${'{"svg":'.repeat(100_000)}1${'}'.repeat(100_000)}`);
-  const ctx = { now: 0, modelPolicy: 'translate', defaultModel: 'gpt-image-2', allowUnknownModels: false } as const;
+  const ctx = {
+    now: 0,
+    modelPolicy: 'translate',
+    defaultModel: 'gpt-image-2',
+    allowUnknownModels: false,
+    variationPrompt: 'Vary it.',
+  } as const;
   expect(validateRequest('generation', deep, ctx).ok).toBe(false);
   expect(validateSubmission({ operation: 'generation', input: deep }, ctx).ok).toBe(false);
 });
@@ -142,6 +155,7 @@ test('a body of a hundred thousand fields is refused for a few of them', () => {
     modelPolicy: 'translate',
     defaultModel: 'gpt-image-2.6-flare',
     allowUnknownModels: false,
+    variationPrompt: 'Vary it.',
   } as const;
   for (const body of [
     { ...many, operation: 'generation', input: { prompt: 'x' } },

@@ -13,6 +13,7 @@ const context = {
   modelPolicy: 'translate',
   defaultModel: 'gpt-image-2.6-flare',
   allowUnknownModels: false,
+  variationPrompt: 'Vary it.',
   webhooks: { urlProblem: () => null, secretProblem: null },
 } as const;
 

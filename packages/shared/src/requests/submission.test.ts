@@ -7,6 +7,7 @@ const context: ValidateContext = {
   modelPolicy: 'translate',
   defaultModel: 'gpt-image-2.6-flare',
   allowUnknownModels: false,
+  variationPrompt: 'Vary it.',
   webhooks: {
     urlProblem: (url: string) => (url.startsWith('https:') ? null : 'must be an https URL'),
     secretProblem: null,

@@ -7,6 +7,7 @@ const context: ValidateContext = {
   modelPolicy: 'translate',
   defaultModel: 'gpt-image-2.6-flare',
   allowUnknownModels: false,
+  variationPrompt: 'Vary it.',
 };
 
 function problemsOf(input: unknown, changes: Partial<ValidateContext> = {}) {
@@ -314,7 +315,7 @@ describe('a live model', () => {
 });
 
 describe('an unknown model', () => {
-  const allowed = { allowUnknownModels: true };
+  const allowed = { allowUnknownModels: true, variationPrompt: 'Vary it.' };
 
   test('passes with the union of current rules when allowed', () => {
     const input = { model: 'gpt-image-3', prompt: 'x', size: '3840x2160', quality: 'max', complexity: 'low' };

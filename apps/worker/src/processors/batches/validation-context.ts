@@ -11,6 +11,7 @@ export async function readValidationContext(deps: Deps, account: string): Promis
     modelPolicy: deps.config.MODEL_POLICY,
     defaultModel: deps.config.DEFAULT_MODEL,
     allowUnknownModels: deps.config.ALLOW_UNKNOWN_MODELS,
+    variationPrompt: deps.config.VARIATION_PROMPT,
     retired: new Set(await deps.redis.smembers(deps.keys.retiredModels)),
     webhooks: webhookRulesOf(deps.webhooks.secrets, parseAllowPrivate(deps.config.ALLOW_PRIVATE_URLS), account),
   };
