@@ -62,6 +62,7 @@ const DEFAULTS: Settings = {
   linkTtlMs: 3_600_000,
   rendering: 'full',
   limits: {},
+  shutdownDates: {},
 };
 
 const OPERATIONS: Record<string, Operation> = { generations: 'generation', edits: 'edit', variations: 'variation' };

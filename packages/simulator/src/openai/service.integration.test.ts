@@ -64,6 +64,16 @@ describe('reality today', () => {
       code: 'model_not_found',
     });
   });
+
+  test('the day of shutdown it tells can be set', async () => {
+    const shutdownDates = { 'gpt-image-2': '2027-03-01', 'gpt-image-1.5': null };
+    expect((await kit.control('POST', '/settings', { shutdownDates })).status).toBe(200);
+    const told = async (model: string) => (await kit.client.models.retrieve(model)).shutdown_date;
+    expect(await told('gpt-image-2-2026-04-21')).toBe('2027-03-01');
+    expect(await told('gpt-image-1.5')).toBeNull();
+    expect(await told('chatgpt-image-latest')).toBe('2026-12-01');
+    expect((await kit.control('POST', '/settings', { shutdownDates: { x: 'soon' } })).status).toBe(400);
+  });
 });
 
 describe('keys and routes', () => {

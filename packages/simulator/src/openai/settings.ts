@@ -10,6 +10,8 @@ export interface Settings {
   linkTtlMs: number;
   rendering: 'full' | 'fast';
   limits: Limits;
+  /** By model id: what GET /v1/models says instead of the model's own day; what can be called does not change. */
+  shutdownDates: Record<string, string | null>;
 }
 
 export class SettingsProblem extends Error {}
@@ -20,11 +22,12 @@ type Reader<Value> = (value: unknown) => Value;
 
 const READERS: { [Key in keyof Settings]: Reader<Settings[Key]> } = {
   reality: (value) => oneOf('reality', value, ['today', 'everything']),
-  today: (value) => (value === null ? null : dateOf(value)),
+  today: (value) => (value === null ? null : dateOf('today', value)),
   latencyScale: (value) => numberFrom0('latencyScale', value),
   linkTtlMs: (value) => numberFrom0('linkTtlMs', value),
   rendering: (value) => oneOf('rendering', value, ['full', 'fast']),
   limits: limitsOf,
+  shutdownDates: shutdownDatesOf,
 };
 
 /** The settings after a change; throws SettingsProblem naming the field and what it may be. */
@@ -49,9 +52,18 @@ function oneOf<Value extends string>(key: string, value: unknown, values: readon
   return found;
 }
 
-function dateOf(value: unknown): string {
+function dateOf(key: string, value: unknown): string {
   if (typeof value === 'string' && /^\d{4}-\d{2}-\d{2}$/.test(value)) return value;
-  throw new SettingsProblem('today must be YYYY-MM-DD or null');
+  throw new SettingsProblem(`${key} must be YYYY-MM-DD or null`);
+}
+
+function shutdownDatesOf(value: unknown): Record<string, string | null> {
+  if (!isObject(value)) throw new SettingsProblem('shutdownDates must be an object by model id');
+  const dates = Object.entries(value).map(([id, date]) => [
+    id,
+    date === null ? null : dateOf(`shutdownDates.${id}`, date),
+  ]);
+  return Object.fromEntries(dates) as Record<string, string | null>;
 }
 
 function numberFrom0(key: string, value: unknown): number {

@@ -40,7 +40,15 @@ export async function startKit(options: UpstreamOptions = {}): Promise<Kit> {
       await control('DELETE', '/faults');
       await control('DELETE', '/ledger');
       await control('DELETE', '/stats');
-      await control('POST', '/settings', { latencyScale, rendering, today, reality, limits, linkTtlMs });
+      await control('POST', '/settings', {
+        latencyScale,
+        rendering,
+        today,
+        reality,
+        limits,
+        linkTtlMs,
+        shutdownDates: {},
+      });
     },
     post: (path, body, headers = {}) =>
       fetch(upstream.url + path, {
