@@ -96,6 +96,27 @@ describe('files being written', () => {
   });
 });
 
+test('a body that comes for hours is stored, though another process sweeps meanwhile', async () => {
+  const root = freshRoot();
+  const store = await openDiskStore(root);
+  const old = new Date(Date.now() - 3_700_000);
+  async function* body() {
+    yield Buffer.from('early');
+    await expect.poll(async () => (await readdir(join(root, '.tmp'))).length).toBeGreaterThan(0);
+    for (const name of await readdir(join(root, '.tmp'))) await utimes(join(root, '.tmp', name), old, old);
+    yield Buffer.from('late');
+    await expect.poll(async () => (await youngest(join(root, '.tmp'))) > old.getTime()).toBe(true);
+    await openDiskStore(root);
+  }
+  await store.putStream('a', body(), { contentType: 'application/jsonl' });
+  expect(await store.head('a')).toMatchObject({ bytes: 9, contentType: 'application/jsonl' });
+});
+
+async function youngest(folder: string): Promise<number> {
+  const names = await readdir(folder);
+  return Math.max(...(await Promise.all(names.map(async (name) => (await stat(join(folder, name))).mtimeMs))));
+}
+
 describe('a disk that is away', () => {
   test('is an error of storage in every operation, and back when it is back', async () => {
     const root = freshRoot();

@@ -7,7 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { z } from 'zod';
 import { ServiceError } from '../base/errors.ts';
-import { errnoOf, ignoreMissing, removeFile, sweepFolder, syncFolder, writeDurably } from './files.ts';
+import { errnoOf, ignoreMissing, type Place, removeFile, sweepFolder, syncFolder, writeDurably } from './files.ts';
 import { CONTENT_TYPES, SNIFF_BYTES, sniffFormat } from './formats.ts';
 import { assertKey, assertPrefix, isKey } from './keys.ts';
 import { assertContentType, toMetadata } from './metadata.ts';
@@ -71,11 +71,11 @@ async function* walk(root: string, folder: string, prefix: string): AsyncIterabl
 class DiskStore implements ImageStore {
   readonly kind = 'disk';
   readonly #root: string;
-  readonly #temporary: string;
+  readonly #place: Place;
 
   constructor(root: string) {
     this.#root = root;
-    this.#temporary = join(root, '.tmp');
+    this.#place = { root, temporary: join(root, '.tmp') };
   }
 
   #object(key: string): string {
@@ -134,8 +134,8 @@ class DiskStore implements ImageStore {
     assertContentType(options.contentType);
     const sidecar: Sidecar = { contentType: options.contentType, metadata: toMetadata(options.metadata) };
     await storing('be written', async () => {
-      await writeDurably(path, body, this.#root, this.#temporary, options.signal);
-      await writeDurably(this.#sidecar(key), Buffer.from(JSON.stringify(sidecar)), this.#root, this.#temporary);
+      const about = { path: this.#sidecar(key), body: Buffer.from(JSON.stringify(sidecar)) };
+      await writeDurably([{ path, body }, about], this.#place, options.signal);
     });
   }
 
@@ -210,8 +210,8 @@ class DiskStore implements ImageStore {
   }
 
   async probe(): Promise<void> {
-    const path = join(this.#temporary, 'probe');
-    await storing('be written', () => writeDurably(path, Buffer.alloc(4_096), this.#root, this.#temporary));
+    const path = join(this.#place.temporary, 'probe');
+    await storing('be written', () => writeDurably([{ path, body: Buffer.alloc(4_096) }], this.#place));
     await unlink(path).catch(() => undefined); // another process's probe removed it, or the sweep will
   }
 

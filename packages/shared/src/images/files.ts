@@ -1,6 +1,6 @@
 // Writing and removing single files so that they survive kill -9 and power loss. Knows paths, not keys.
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** How often a write starts over because someone removed the emptied folder under it. */
@@ -31,59 +31,100 @@ function foldersBelow(root: string, folder: string): string[] {
   return folder === root ? [] : [folder, ...foldersBelow(root, dirname(folder))];
 }
 
-/** Makes `folder` and those above it, but not `root`: a root that is gone is a disk that is away. */
-async function makeFolders(root: string, folder: string): Promise<void> {
+/** Makes `folder` and those above it, but not `root`: a root that is gone is a disk that is away. Those it made. */
+async function makeFolders(root: string, folder: string): Promise<string[]> {
+  const made: string[] = [];
   for (const path of foldersBelow(root, folder).toReversed()) {
-    await mkdir(path).catch((error: unknown) => {
-      if (errnoOf(error) !== 'EEXIST') throw error;
-    });
+    const error: unknown = await mkdir(path).catch((failure: unknown) => failure);
+    if (error === undefined) made.push(path);
+    else if (errnoOf(error) !== 'EEXIST') throw error;
   }
+  return made;
 }
 
-/** Moves a finished file into place and makes that last. */
-async function place(temporary: string, path: string, root: string): Promise<void> {
+/** Does `work`, which needs `folder`; it mostly is there, so it is made only when it turns out to be missing. */
+async function inFolder<T>(root: string, folder: string, work: () => Promise<T>): Promise<{ done: T; made: string[] }> {
+  const made: string[] = [];
   for (let tries = 1; ; tries += 1) {
     try {
-      await makeFolders(root, dirname(path));
-      await rename(temporary, path);
-      break;
+      return { done: await work(), made };
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT' || tries === PLACE_TRIES) throw error;
     }
+    made.push(...(await makeFolders(root, folder)));
   }
-  // Innermost first: it commits the journal, which leaves next to nothing to do for those above. A folder that is gone
-  // was emptied by a delete of this very file, which came after the write.
-  for (const folder of foldersBelow(root, dirname(path))) await syncFolder(folder).catch(ignoreMissing);
-  await syncFolder(root);
+}
+
+export interface NewFile {
+  readonly path: string;
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+/** Where files are written: all below `root`, on one file system. `temporary` holds what is not finished. */
+export interface Place {
+  readonly root: string;
+  readonly temporary: string;
+}
+
+/** A file under a name of its own until it is finished. */
+interface Staged extends NewFile {
+  readonly from: string;
 }
 
 /**
- * Writes `body` to `path` below `root`: a new file in `temporaryFolder` (also below `root`, on the same file system),
- * fsync, rename, fsync of the folders. Once it resolves the file survives power loss; until then `path` holds what it
- * held before. Throws the file system's error, the body's, or the signal's reason.
+ * Writes the bodies in their order, because one may take hours to come and what lies there that long is swept; then makes
+ * them last, all at the same time, so that the disk syncs them together.
  */
-export async function writeDurably(
-  path: string,
-  body: Uint8Array | AsyncIterable<Uint8Array>,
-  root: string,
-  temporaryFolder: string,
-  signal?: AbortSignal,
-): Promise<void> {
-  signal?.throwIfAborted();
-  const temporary = join(temporaryFolder, `${randomUUID()}.tmp`);
+async function stage({ root, temporary }: Place, files: readonly Staged[]): Promise<void> {
+  const handles: FileHandle[] = [];
   try {
-    await makeFolders(root, temporaryFolder);
-    const handle = await open(temporary, 'wx');
-    try {
+    for (const { from, body } of files) {
+      const { done: handle } = await inFolder(root, temporary, () => open(from, 'wx'));
+      handles.push(handle);
       await handle.writeFile(body);
-      await handle.sync();
-    } finally {
-      await handle.close();
     }
+    const ends = await Promise.allSettled(handles.map((handle) => handle.sync()));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  } finally {
+    await Promise.all(handles.map((handle) => handle.close()));
+  }
+}
+
+/** Moves finished files into place, in their order, and makes that last. */
+async function putInPlace(root: string, moves: readonly (readonly [from: string, to: string])[]): Promise<void> {
+  const changed = new Set<string>();
+  for (const [from, to] of moves) {
+    const { made } = await inFolder(root, dirname(to), () => rename(from, to));
+    for (const folder of [to, ...made]) changed.add(dirname(folder));
+  }
+  // A folder made by someone else meanwhile is theirs to sync; journals commit in order, so ours then holds theirs too.
+  // A folder that is gone was emptied by a delete of this very file, which came after the write.
+  await Promise.all([...changed].map((folder) => syncFolder(folder).catch(folder === root ? rethrow : ignoreMissing)));
+}
+
+function rethrow(error: unknown): never {
+  throw error;
+}
+
+/**
+ * Writes files: new ones in the temporary folder, synced together; then renames in the given order, and fsync of the
+ * folders that changed. Once it resolves the files survive power loss; until then each path holds what it held before
+ * or the whole new file, and none is changed when a body fails. Throws the file system's error, the
+ * body's, or the signal's reason.
+ */
+export async function writeDurably(files: readonly NewFile[], place: Place, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  const staged = files.map(({ path, body }) => ({ path, body, from: join(place.temporary, `${randomUUID()}.tmp`) }));
+  try {
+    await stage(place, staged);
     signal?.throwIfAborted();
-    await place(temporary, path, root);
+    await putInPlace(
+      place.root,
+      staged.map(({ from, path }) => [from, path]),
+    );
   } catch (error) {
-    await unlink(temporary).catch(() => undefined); // a full or vanished disk: the sweep takes what is left
+    // A full or vanished disk, or one that has moved already: the sweep takes what is left.
+    await Promise.all(staged.map(({ from }) => unlink(from).catch(() => undefined)));
     throw error;
   }
 }

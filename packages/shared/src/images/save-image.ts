@@ -47,7 +47,8 @@ function toStored(key: string, facts: ImageFacts): StoredImage {
 async function putProvenance(store: ImageStore, image: StoredImage, options: KeepOptions): Promise<void> {
   if (options.provenance === undefined) return;
   const json = JSON.stringify({ ...options.provenance, image }, null, 2);
-  await store.put(provenanceKey(image.key), Buffer.from(json), putOptions('application/json', options));
+  const plain = { contentType: 'application/json', ...(options.signal && { signal: options.signal }) };
+  await store.put(provenanceKey(image.key), Buffer.from(json), plain);
 }
 
 /** The bytes to show: scaled down when asked for and possible, else the ones that came. */
@@ -80,9 +81,11 @@ export async function saveImage(store: ImageStore, options: SaveOptions): Promis
   }
   const shown = await scaled(bytes, facts, options);
   const shownFacts = shown === bytes ? facts : await inspectImage(shown);
-  await store.put(key, shown, putOptions(shownFacts.contentType, options));
   const image = toStored(key, shownFacts);
-  await putProvenance(store, image, options);
+  await Promise.all([
+    store.put(key, shown, putOptions(shownFacts.contentType, options)),
+    putProvenance(store, image, options),
+  ]);
   return image;
 }
 
