@@ -4,10 +4,13 @@ import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Deps } from './deps.ts';
 import type { App } from './http/app.ts';
 import { EventStreams } from './http/event-streams/event-streams.ts';
+import { BODY_LIMIT_BYTES } from './http/json-body.ts';
+import { buildLargeBodies } from './http/large-bodies.ts';
 import { registerAuth } from './plugins/auth.ts';
 import { registerBodyTime } from './plugins/body-time.ts';
 import { answerBrokenRequest, registerErrors, sendError } from './plugins/errors.ts';
-import { BODY_LIMIT_BYTES, registerJsonBody } from './plugins/json-body.ts';
+import { registerJsonBody } from './plugins/json-body.ts';
+import { registerLinger } from './plugins/linger.ts';
 import { collectMethods } from './plugins/method-not-allowed.ts';
 import { collectOperations } from './plugins/openapi.ts';
 import { registerRequestLog } from './plugins/request-log.ts';
@@ -16,6 +19,7 @@ import { registerBatches } from './routes/batches.ts';
 import { registerEvents } from './routes/events.ts';
 import { registerFiles } from './routes/files.ts';
 import { registerHealth } from './routes/health.ts';
+import { registerImages } from './routes/images.ts';
 import { registerImageContent } from './routes/images-content.ts';
 import { registerJobActions } from './routes/job-actions.ts';
 import { registerJobs } from './routes/jobs.ts';
@@ -43,6 +47,7 @@ export async function buildApp(deps: Deps): Promise<App> {
     clientErrorHandler: answerBrokenRequest,
   });
   registerRequestLog(app, deps);
+  registerLinger(app);
   registerStopping(app, deps);
   registerErrors(app, deps);
   registerAuth(app, deps);
@@ -52,9 +57,11 @@ export async function buildApp(deps: Deps): Promise<App> {
   const refuseOtherMethods = collectMethods(app);
   const streams = new EventStreams(deps);
 
-  registerJobs(app, deps);
+  const largeBodies = buildLargeBodies();
+  await registerJobs(app, deps, largeBodies);
   registerJobActions(app, deps);
   registerEvents(app, deps, streams);
+  await registerImages(app, deps, largeBodies);
   registerImageContent(app, deps);
   registerBatches(app, deps);
   await registerFiles(app, deps);

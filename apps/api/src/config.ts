@@ -52,9 +52,9 @@ export const apiVariables = {
     about: 'Calls that may wait per model; further jobs get 429 `queue_full`.',
     allowed: 'a whole number from 1',
   }),
-  MAX_UPLOAD_BYTES: variable(wholeNumber(1, 1_000_000_000_000), '209715200', {
-    about: 'Largest file callers may upload; for the lines of a batch 209715200 at most.',
-    allowed: 'a whole number from 1',
+  SYNC_TIMEOUT_MS: variable(wholeNumber(1, 3_600_000), '280000', {
+    about: 'How long `/v1/images/*` waits for its job, ms; then 504 `job_still_running`, and the job goes on.',
+    allowed: 'a whole number from 1 to 3600000',
   }),
   MAX_EVENT_STREAMS: variable(wholeNumber(1, 1_000_000), '2000', {
     about: 'Event streams an account may hold open at one API process; further ones get 429 `too_many_streams`.',

@@ -4,15 +4,19 @@ import { type Accounts, buildAccounts, DEFAULT_ACCOUNT } from '@darkroom/shared/
 import { type Keys, keysOf } from '@darkroom/shared/base/keys.ts';
 import { findDurabilityProblems, openRedis } from '@darkroom/shared/base/redis.ts';
 import type { BatchSteps } from '@darkroom/shared/batches/steps.ts';
+import { blockOtherLoaders } from '@darkroom/shared/images/inspect.ts';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
 import type { ImageStore } from '@darkroom/shared/images/store.ts';
+import { type InputDesk, openInputDesk } from '@darkroom/shared/inputs/desk.ts';
 import { type JobChanges, openJobChanges } from '@darkroom/shared/jobs/changes.ts';
 import type { JobSteps } from '@darkroom/shared/jobs/steps.ts';
 import type { SubmitDeps } from '@darkroom/shared/jobs/submit.ts';
+import { type Askers, startAskers } from '@darkroom/shared/jobs/unanswered.ts';
 import { buildJobWaiter, type JobWaiter } from '@darkroom/shared/jobs/wait.ts';
 import { LANES } from '@darkroom/shared/models/rules.ts';
 import { toldImagesPerMinute } from '@darkroom/shared/models/told-limits.ts';
 import { type AllowPrivate, parseAllowPrivate } from '@darkroom/shared/net/address.ts';
+import { openGuardedAgent } from '@darkroom/shared/net/guard.ts';
 import { type CallQueues, openCallQueues } from '@darkroom/shared/queues/call-queue.ts';
 import type { Logger } from '@darkroom/shared/telemetry/logger.ts';
 import { createMetrics, type Metrics } from '@darkroom/shared/telemetry/metrics.ts';
@@ -20,7 +24,7 @@ import { buildWebhookSecrets, type WebhookSecrets } from '@darkroom/shared/webho
 import { outboxDepth } from '@darkroom/shared/webhooks/steps.ts';
 import type { Redis } from 'ioredis';
 import type { ApiConfig } from './config.ts';
-import { type RetiredModels, startRetiredModels } from './retired-models.ts';
+import { type LearnedModelsCopy, startLearnedModels } from './learned-models.ts';
 
 export interface Deps {
   readonly config: ApiConfig;
@@ -36,8 +40,12 @@ export interface Deps {
   /** The one subscription to what happens to jobs. */
   readonly changes: JobChanges;
   readonly waiter: JobWaiter;
+  /** The clients that wait for a reply of this process. */
+  readonly askers: Askers;
   readonly store: ImageStore;
-  readonly retiredModels: RetiredModels;
+  /** Takes input images in. */
+  readonly desk: InputDesk;
+  readonly learnedModels: LearnedModelsCopy;
   readonly signingSecret: string;
   readonly webhookSecrets: WebhookSecrets;
   /** Private addresses that callers' URLs may lead to. */
@@ -49,6 +57,7 @@ export interface Deps {
 
 /** Throws when Redis or the storage's settings don't work; then nothing is left open. */
 export async function openDeps(config: ApiConfig, logger: Logger): Promise<Deps> {
+  blockOtherLoaders();
   const opened = new AsyncDisposableStack();
   try {
     const deps = await open(config, logger, opened);
@@ -76,10 +85,18 @@ async function open(config: ApiConfig, logger: Logger, opened: AsyncDisposableSt
     region: config.AWS_REGION ?? undefined,
   });
   opened.defer(() => store.close());
-  const retiredModels = await startRetiredModels(redis, keys, logger);
-  opened.defer(() => retiredModels.stop());
+  const allowPrivate = parseAllowPrivate(config.ALLOW_PRIVATE_URLS);
+  const agent = openGuardedAgent({ allowPrivate });
+  opened.defer(() => agent.close());
+  const desk = await openInputDesk({ redis, keys, store, agent, maxUploadBytes: config.MAX_UPLOAD_BYTES });
+  opened.defer(() => desk.close());
+  const askers = await startAskers({ redis, keys }, (error) => logger.warn({ err: error }, 'heartbeat'));
+  opened.defer(() => askers.stop());
+  const learnedModels = await startLearnedModels(redis, keys, logger);
+  opened.defer(() => learnedModels.stop());
   await redis.set(keys.publicUrl, config.PUBLIC_URL);
   for (const problem of await findDurabilityProblems(redis)) logger.warn(`redis: ${problem}`);
+  const stopping = new AbortController();
   return {
     config,
     logger,
@@ -94,13 +111,15 @@ async function open(config: ApiConfig, logger: Logger, opened: AsyncDisposableSt
     submit: submitDepsOf(config, { redis, keys, retentionMs: config.JOB_RETENTION }, queues, logger),
     batchSteps: { redis, keys, retentionMs: config.JOB_RETENTION },
     changes,
-    waiter: buildJobWaiter(redis, keys, changes),
+    waiter: buildJobWaiter(redis, keys, changes, stopping.signal),
+    askers,
     store,
-    retiredModels,
+    desk,
+    learnedModels,
     signingSecret: config.SIGNING_SECRET ?? (await sharedSigningSecret(redis, keys)),
     webhookSecrets: buildWebhookSecrets(config, DEFAULT_ACCOUNT),
-    allowPrivate: parseAllowPrivate(config.ALLOW_PRIVATE_URLS),
-    stopping: new AbortController(),
+    allowPrivate,
+    stopping,
   };
 }
 

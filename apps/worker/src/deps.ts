@@ -1,10 +1,12 @@
 // Everything the worker works with, opened in one place and closed in the opposite order.
 import { type Keys, keysOf } from '@darkroom/shared/base/keys.ts';
 import { findDurabilityProblems, openRedis } from '@darkroom/shared/base/redis.ts';
+import { Slots } from '@darkroom/shared/base/slots.ts';
 import type { BatchSteps } from '@darkroom/shared/batches/steps.ts';
 import { blockOtherLoaders } from '@darkroom/shared/images/inspect.ts';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
 import type { ImageStore } from '@darkroom/shared/images/store.ts';
+import { type InputDesk, openInputDesk } from '@darkroom/shared/inputs/desk.ts';
 import type { JobSteps } from '@darkroom/shared/jobs/steps.ts';
 import type { SubmitDeps } from '@darkroom/shared/jobs/submit.ts';
 import { toldImagesPerMinute } from '@darkroom/shared/models/told-limits.ts';
@@ -17,10 +19,11 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { WorkerConfig } from './config.ts';
 import { type Governor, openGovernor } from './governor/governor.ts';
-import { Slots } from './slots.ts';
 import { openUpstream, type Upstream } from './upstream/client.ts';
 import { openWebhooks, type Webhooks } from './webhooks.ts';
 
+/** Input images this process holds at a time, as read from storage: a call that needs more goes alone. */
+const INPUT_ROOM_BYTES = 256 * 1_024 ** 2;
 /** The only upstream key there is so far. */
 const UPSTREAM_KEY = 'default';
 
@@ -39,9 +42,13 @@ export interface Deps {
   readonly upstream: Upstream;
   /** For result URLs: no private addresses but the operator's own. */
   readonly resultAgent: GuardedAgent;
+  /** Takes in the input images of batch lines. */
+  readonly desk: InputDesk;
   readonly webhooks: Webhooks;
   /** Calls under way in this process. */
   readonly slots: Slots;
+  /** Bytes of input images held by this process. */
+  readonly inputRoom: Slots;
   /** Names of the attempts sent and not yet settled, for the operator. */
   readonly underWay: Set<string>;
   close(): Promise<void>;
@@ -77,6 +84,15 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     allowPrivate: parseAllowPrivate(config.ALLOW_PRIVATE_URLS),
     trustedHosts: namesOf(new URL(config.OPENAI_BASE_URL).hostname),
   });
+  // Callers' URLs: the operator's own servers are none of theirs.
+  const inputAgent = openGuardedAgent({ allowPrivate: parseAllowPrivate(config.ALLOW_PRIVATE_URLS) });
+  const desk = await openInputDesk({
+    redis,
+    keys,
+    store,
+    agent: inputAgent,
+    maxUploadBytes: config.MAX_UPLOAD_BYTES,
+  });
   const webhooks = openWebhooks(config, redis, keys, log);
   return {
     config,
@@ -98,13 +114,17 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     governor,
     upstream,
     resultAgent,
+    desk,
     webhooks,
     slots: new Slots(config.WORKER_CONCURRENCY),
+    inputRoom: new Slots(INPUT_ROOM_BYTES),
     underWay: new Set(),
     async close() {
       governor.close();
       await upstream.close();
       await resultAgent.close();
+      await inputAgent.close();
+      await desk.close();
       await webhooks.close();
       await queues.close();
       await store.close();

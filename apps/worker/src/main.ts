@@ -6,6 +6,7 @@ import { readConfig } from './config.ts';
 import { type Deps, openDeps } from './deps.ts';
 import { startHttp } from './http.ts';
 import { startBatches } from './processors/batches/run-batches.ts';
+import { startRefreshingShutdownDates } from './processors/refresh-shutdown-dates.ts';
 import { startSweep } from './processors/sweep.ts';
 import { startAnnouncing } from './processors/webhooks/start-announcing.ts';
 import { startWebhookWorker } from './webhook-worker.ts';
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
   );
   const lanes = startLaneWorkers(deps, connection);
   const sweep = startSweep(deps);
+  const shutdownDates = startRefreshingShutdownDates(deps);
   const batches = startBatches(deps);
   const announcer = await startAnnouncing(deps, subscriber);
   const webhooks = startWebhookWorker(deps, connection);
@@ -34,7 +36,7 @@ async function main(): Promise<void> {
   await firstStopSignal();
   process.once('SIGTERM', exitNow).once('SIGINT', exitNow);
   deps.log.info({ underWay: deps.slots.taken }, 'worker stops: no new calls');
-  const parts = [lanes, sweep, batches, announcer, webhooks];
+  const parts = [lanes, sweep, shutdownDates, batches, announcer, webhooks];
   const isClean = await within(config.SHUTDOWN_TIMEOUT_MS, Promise.all(parts.map((part) => part.stop())));
   if (!isClean) return leaveOpen(deps);
   http?.close();

@@ -17,8 +17,10 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Absent: `none`. */
     access?: Access;
-    /** The body may be long and take long: the route streams it and watches over it itself. */
+    /** A form may be long and take long: the route streams it and watches over it itself. */
     isStreamed?: boolean;
+    /** How long any other body may take to come in; absent: as long as small ones do. */
+    bodyTimeMs?: number;
     /** How the route stands in the OpenAPI document; absent: it doesn't. */
     operation?: Operation;
   }

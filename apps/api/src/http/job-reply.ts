@@ -24,7 +24,7 @@ export interface JobReplies {
   wait(record: JobRecord, seconds: number, reply: FastifyReply): Promise<JobRecord>;
 }
 
-type ReplyDeps = Pick<Deps, 'config' | 'signingSecret' | 'redis' | 'keys' | 'waiter' | 'stopping'>;
+type ReplyDeps = Pick<Deps, 'config' | 'signingSecret' | 'redis' | 'keys' | 'waiter'>;
 
 export function buildJobReplies(deps: ReplyDeps): JobReplies {
   const { config } = deps;
@@ -55,8 +55,7 @@ export function buildJobReplies(deps: ReplyDeps): JobReplies {
       const gone = new AbortController();
       const leave = (): void => gone.abort();
       reply.raw.once('close', leave);
-      const stop = AbortSignal.any([gone.signal, deps.stopping.signal]);
-      const now = await deps.waiter.wait(record.id, seconds * 1_000, stop);
+      const now = await deps.waiter.wait(record.id, seconds * 1_000, gone.signal);
       reply.raw.off('close', leave);
       return now ?? record;
     },

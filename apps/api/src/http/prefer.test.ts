@@ -17,7 +17,11 @@ describe('parsePrefer', () => {
     ['return=minimal; foo="x", wait=7; bar', 7, 'wait=7'],
     ['nonsense, ,=', 0, null],
   ])('reads %j', (header, waitSeconds, applied) => {
-    expect(parsePrefer(header)).toEqual({ waitSeconds, applied });
+    expect(parsePrefer(header)).toEqual({
+      waitSeconds,
+      isAsync: applied?.startsWith('respond-async') ?? false,
+      applied,
+    });
   });
 });
 

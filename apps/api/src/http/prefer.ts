@@ -6,6 +6,8 @@ export const LONGEST_WAIT_SECONDS = 600;
 export interface Preference {
   /** Seconds to wait, 1..600; 0 = answer at once. */
   readonly waitSeconds: number;
+  /** `respond-async`: 202 rather than a wait, or after the wait asked for. */
+  readonly isAsync: boolean;
   /** The `Preference-Applied` header; null when no preference was understood. */
   readonly applied: string | null;
 }
@@ -19,7 +21,11 @@ export function parsePrefer(header: string | undefined): Preference {
     ...(preferences.has('respond-async') ? ['respond-async'] : []),
     ...(waitSeconds > 0 ? [`wait=${waitSeconds}`] : []),
   ];
-  return { waitSeconds, applied: applied.length > 0 ? applied.join(', ') : null };
+  return {
+    waitSeconds,
+    isAsync: preferences.has('respond-async'),
+    applied: applied.length > 0 ? applied.join(', ') : null,
+  };
 }
 
 function splitPreference(text: string): [name: string, value: string] {

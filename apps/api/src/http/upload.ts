@@ -15,6 +15,8 @@ export interface Upload {
   readonly filename: string;
   /** To be read once and at once. Throws a ServiceError when the form turns out to be wrong or cut off. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** The fields read so far; all of them when the body has been read. */
+  readonly fields: ReadonlyMap<string, string>;
 }
 
 const FILE = 'file';
@@ -28,7 +30,7 @@ export async function openUpload(request: FastifyRequest, fields: Fields): Promi
   assertForm(request);
   const form = new Form(request, fields);
   const file = await form.readToFile();
-  return { filename: toFilename(file.filename), body: form.readOn(file.file) };
+  return { filename: toFilename(file.filename), body: form.readOn(file.file), fields: form.values };
 }
 
 class Form {
@@ -36,6 +38,7 @@ class Form {
   readonly #fields: Fields;
   readonly #seen = new Set<string>();
   readonly #problems: ServiceError[] = [];
+  readonly values = new Map<string, string>();
 
   constructor(request: FastifyRequest, fields: Fields) {
     this.#parts = request.parts();
@@ -95,9 +98,9 @@ class Form {
     if (this.#seen.has(name)) return givenTwice(name);
     if (part.type === 'file') return name === FILE ? null : wrongType(name, 'a string', {});
     if (name === FILE) return wrongType(FILE, 'a file (a part with a filename)', part.value);
-    return typeof part.value === 'string'
-      ? (this.#fields[name]?.(part.value) ?? null)
-      : wrongType(name, 'a string', part.value);
+    if (typeof part.value !== 'string') return wrongType(name, 'a string', part.value);
+    this.values.set(name, part.value);
+    return this.#fields[name]?.(part.value) ?? null;
   }
 
   #unknown(name: string): ServiceError {

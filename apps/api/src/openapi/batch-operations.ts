@@ -11,6 +11,7 @@ import {
 import { EXAMPLE_COMPLETED_JOB } from './job-examples.ts';
 import type { Operation, Parameter } from './operation.ts';
 import { COMMON_ERRORS, errorReplies, jsonOf, refTo, replyOf, UNKNOWN_QUERY } from './replies.ts';
+import { EARLIER_HEADERS, idempotencyKey, retryCount } from './submit-parts.ts';
 
 const tags = ['Batches'];
 
@@ -51,15 +52,7 @@ export const createBatchOperation: Operation = {
     "OpenAI's Batch API for the image endpoints. Answers `validating` at once; workers check all lines before anything is " +
     'spent. Lines come as a file (`input_file_id`, up to 50,000) or in the body (`requests`, up to 1,000).',
   tags,
-  parameters: [
-    {
-      name: 'Idempotency-Key',
-      in: 'header',
-      description:
-        '1 to 255 visible ASCII characters. The same key and body give the same batch, for at least 24 hours.',
-      schema: { type: 'string', minLength: 1, maxLength: 255, examples: ['night-of-the-22nd'] },
-    },
-  ],
+  parameters: [idempotencyKey('batch'), retryCount('batch')],
   requestBody: { required: true, content: jsonOf('BatchSubmission', EXAMPLE_BATCH_SUBMISSION) },
   responses: {
     200: replyOf(
@@ -73,13 +66,7 @@ export const createBatchOperation: Operation = {
           },
         },
       },
-      {
-        'idempotent-replayed': {
-          description: '`true` when the Idempotency-Key had made this batch before.',
-          schema: { type: 'string' },
-          example: 'true',
-        },
-      },
+      EARLIER_HEADERS,
     ),
     ...errorReplies(
       {

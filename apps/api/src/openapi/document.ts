@@ -1,15 +1,22 @@
 // The OpenAPI 3.1 document: the operations the routes brought along, and the schemas of requests and replies.
 import * as fileSchemas from '@darkroom/shared/files/schemas.ts';
 import * as batchSchemas from '@darkroom/shared/requests/batch-schemas.ts';
+import * as imagesSchemas from '@darkroom/shared/requests/images-schemas.ts';
+import * as inputSchemas from '@darkroom/shared/requests/input-schemas.ts';
 import * as schemas from '@darkroom/shared/requests/schemas.ts';
 import * as webhookSchemas from '@darkroom/shared/webhooks/schemas.ts';
 import { z } from 'zod';
 import type { Operation, Schema } from './operation.ts';
 
 /** Every schema an operation can refer to. */
-export const COMPONENTS: readonly z.ZodType[] = [schemas, batchSchemas, fileSchemas, webhookSchemas].flatMap(
-  (module): z.ZodType[] => Object.values(module),
-);
+export const COMPONENTS: readonly z.ZodType[] = [
+  schemas,
+  inputSchemas,
+  imagesSchemas,
+  batchSchemas,
+  fileSchemas,
+  webhookSchemas,
+].flatMap((module): z.ZodType[] => Object.values(module));
 
 export interface DocumentedRoute {
   /** As Fastify writes it, `/v1/jobs/:id`. */
@@ -39,7 +46,10 @@ export function buildDocument(routes: readonly DocumentedRoute[], publicUrl: str
     tags: [
       { name: 'Jobs', description: 'Submit, watch, cancel and retry image jobs.' },
       { name: 'Events', description: 'What happens to jobs and batches, as it happens.' },
-      { name: 'Images', description: 'The bytes of stored images.' },
+      {
+        name: 'Images',
+        description: "OpenAI's Images API: generations, edits, variations; and the bytes of stored images.",
+      },
       { name: 'Batches', description: 'Up to 50,000 requests at once, as a file or inline.' },
       { name: 'Files', description: "Files for batches, and those batches wrote; OpenAI's Files API." },
       { name: 'Webhooks', description: 'What was sent to whom; signed as Standard Webhooks asks.' },

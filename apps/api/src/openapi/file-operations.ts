@@ -1,6 +1,7 @@
 // The file routes as they stand in the OpenAPI document.
 import { FILE_PURPOSES } from '@darkroom/shared/files/file-record.ts';
 import { MAX_FILES } from '../http/file-query.ts';
+import { UPLOAD_PURPOSES } from '../http/receive-file.ts';
 import type { Header, Operation, Parameter } from './operation.ts';
 import { COMMON_ERRORS, errorReplies, jsonOf, replyOf, UNKNOWN_QUERY } from './replies.ts';
 
@@ -33,8 +34,10 @@ export const createFileOperation: Operation = {
   operationId: 'createFile',
   summary: 'Upload a file',
   description:
-    'A form with exactly one `file` and its `purpose`, in any order; streamed to storage. `purpose=batch`: JSON Lines for ' +
-    'a batch, up to 200 MB (or what the operator allows). A refused or broken upload leaves nothing behind.',
+    'A form with exactly one `file` and its `purpose`, in any order. `purpose=batch`: JSON Lines for a batch, up to 200 MB ' +
+    '(or what the operator allows). `purpose=vision`: an image to edit or vary, PNG, JPEG or WebP, below 50 MB and up to ' +
+    '50,331,648 pixels, told by its bytes alone; one that is damaged or animated is refused. A refused or broken upload ' +
+    'leaves nothing behind.',
   tags,
   requestBody: {
     required: true,
@@ -45,7 +48,7 @@ export const createFileOperation: Operation = {
           required: ['file', 'purpose'],
           properties: {
             file: { type: 'string', contentMediaType: 'application/octet-stream' },
-            purpose: { type: 'string', enum: ['batch'] },
+            purpose: { type: 'string', enum: UPLOAD_PURPOSES },
           },
         },
       },
@@ -57,7 +60,7 @@ export const createFileOperation: Operation = {
       { code: 'missing_required_parameter', message: "Missing required parameter: 'purpose'.", param: 'purpose' },
       {
         code: 'invalid_value',
-        message: "Invalid value: 'fine-tune'. Supported values are: 'batch'.",
+        message: "Invalid value: 'fine-tune'. Supported values are: 'batch' and 'vision'.",
         param: 'purpose',
       },
       {
@@ -66,9 +69,20 @@ export const createFileOperation: Operation = {
         param: 'file',
       },
       {
-        code: 'unsupported_parameter',
-        message: "Unsupported parameter: 'purpose'. Files of purpose 'vision' are not offered yet; 'batch' is.",
-        param: 'purpose',
+        code: 'unsupported_file_mimetype',
+        message:
+          "Invalid file 'file': unsupported mimetype ('image/gif'). Supported file formats are 'image/jpeg', 'image/png', and 'image/webp'.",
+        param: 'file',
+      },
+      {
+        code: 'invalid_image_file',
+        message: "Invalid image file or mode for 'file', please check your image file: it is cut off or damaged.",
+        param: 'file',
+      },
+      {
+        code: 'file_too_large',
+        message: "Invalid file 'file': too large. It may have 52428799 bytes at most.",
+        param: 'file',
       },
       {
         code: 'unknown_parameter',
@@ -152,7 +166,9 @@ const FILE_IN_USE = {
 export const deleteFileOperation: Operation = {
   operationId: 'deleteFile',
   summary: 'Delete a file',
-  description: 'The record and the bytes. A batch that has not yet read all of the file cannot read on.',
+  description:
+    'The record and the bytes; an image stays for the jobs that were accepted with it. A file that a batch still reads is ' +
+    'not deleted.',
   tags,
   parameters: [ID_PARAMETER],
   responses: {
@@ -162,7 +178,12 @@ export const deleteFileOperation: Operation = {
 };
 
 const text = (description: string, example: string): Header => ({ description, schema: { type: 'string' }, example });
-const BYTES = { 'application/jsonl': { schema: { type: 'string' }, example: EXAMPLE_LINE } };
+const BYTES = {
+  'application/jsonl': { schema: { type: 'string' }, example: EXAMPLE_LINE },
+  'image/png': { schema: { type: 'string', contentMediaType: 'image/png' } },
+  'image/jpeg': { schema: { type: 'string', contentMediaType: 'image/jpeg' } },
+  'image/webp': { schema: { type: 'string', contentMediaType: 'image/webp' } },
+};
 const HEADERS = {
   etag: text('The sha256 of the bytes.', '"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"'),
   'content-disposition': text('Always a download.', 'attachment; filename="cats.jsonl"'),

@@ -10,7 +10,7 @@ import {
   EXAMPLE_QUEUED_JOB,
   EXAMPLE_SUBMISSION,
 } from './job-examples.ts';
-import type { Header, Operation, Parameter, Reply } from './operation.ts';
+import type { Operation, Parameter, Reply } from './operation.ts';
 import {
   COMMON_ERRORS,
   EXAMPLE_JOB_ID,
@@ -22,20 +22,16 @@ import {
   replyOf,
   UNKNOWN_QUERY,
 } from './replies.ts';
+import { DEPRECATION_HEADERS, EARLIER_HEADERS, header, idempotencyKey, retryCount } from './submit-parts.ts';
 
 const tags = ['Jobs'];
-
-const header = (description: string, example: string | number): Header => ({
-  description,
-  schema: { type: typeof example === 'number' ? 'integer' : 'string' },
-  example,
-});
 
 const ACCEPTED: Reply = replyOf('The job is recorded and will run.', jsonOf('Job', EXAMPLE_QUEUED_JOB), {
   location: header('Where to ask for the job.', `/v1/jobs/${EXAMPLE_JOB_ID}`),
   'retry-after': header('Seconds after which asking is worth while.', 5),
   'preference-applied': header('The preferences that were followed.', 'wait=30'),
-  'idempotent-replayed': header('`true` when the Idempotency-Key had made this job before.', 'true'),
+  ...EARLIER_HEADERS,
+  ...DEPRECATION_HEADERS,
 });
 
 const QUEUE_FULL = {
@@ -47,16 +43,12 @@ export const submitJobOperation: Operation = {
   operationId: 'submitJob',
   summary: 'Submit a job',
   description:
-    'Records one job and queues its calls. All problems of the request are found before anything is queued. ' +
+    'Records one job and queues its calls. Input images may come as `file_id`, link or data URL, in a body of up to 50 MB. All problems of the request are found before anything is queued. ' +
     'A 202 means durably recorded. With `Prefer: wait=N` the reply comes when the job has ended, or after N seconds.',
   tags,
   parameters: [
-    {
-      name: 'Idempotency-Key',
-      in: 'header',
-      description: '1 to 255 visible ASCII characters. The same key and body give the same job, for at least 24 hours.',
-      schema: { type: 'string', minLength: 1, maxLength: 255, examples: ['order-42'] },
-    },
+    idempotencyKey('job'),
+    retryCount('job'),
     {
       name: 'Prefer',
       in: 'header',
@@ -83,7 +75,7 @@ export const submitJobOperation: Operation = {
         param: 'input.promt',
       },
       { code: 'invalid_json', message: 'We could not parse the JSON body of your request. It must be JSON in UTF-8.' },
-      { code: 'request_too_large', message: 'The request body is larger than 1048576 bytes.' },
+      { code: 'request_too_large', message: 'The request body is larger than 52428800 bytes.' },
       { code: 'unsupported_media_type', message: "Unsupported content-type. Send 'content-type: application/json'." },
       {
         code: 'idempotency_key_reuse',
@@ -214,6 +206,11 @@ export const retryJobOperation: Operation = {
       NO_SUCH_JOB,
       { code: 'job_not_ended', message: `Job '${EXAMPLE_JOB_ID}' has not ended yet.` },
       { code: 'nothing_to_retry', message: `Job '${EXAMPLE_JOB_ID}' has all its images.` },
+      {
+        code: 'input_lost',
+        status: 409,
+        message: `Job '${EXAMPLE_JOB_ID}' can't run again: an input image of it is no longer in storage. Submit it anew.`,
+      },
       QUEUE_FULL,
       ...COMMON_ERRORS,
     ),

@@ -25,7 +25,7 @@ export function replyOf(description: string, content?: Reply['content'], headers
   };
 }
 
-interface ErrorExample {
+export interface ErrorExample {
   readonly code: ErrorCode;
   readonly message: string;
   readonly param?: string;

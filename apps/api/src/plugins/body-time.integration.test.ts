@@ -13,9 +13,10 @@ let app: App;
 beforeAll(async () => {
   app = Fastify();
   registerBodyTime(app, LIMIT_MS);
-  app.addContentTypeParser('text/streamed', (_request, _body, done) => done(null));
+  app.addContentTypeParser('multipart/form-data', (_request, _body, done) => done(null));
   app.post('/', async () => 'read');
-  app.post('/streamed', { config: { isStreamed: true } }, async (request) => text(request.raw));
+  app.post('/streamed', { config: { isStreamed: true, bodyTimeMs: LIMIT_MS } }, async (request) => text(request.raw));
+  app.post('/long', { config: { bodyTimeMs: 10 * LIMIT_MS } }, async () => 'read');
   await app.listen({ host: '127.0.0.1', port: 0 });
 });
 afterAll(() => app.close());
@@ -33,8 +34,21 @@ describe('a body that takes too long', () => {
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 [^]*connection: close/);
   });
 
-  it('does not where the route streams it', async () => {
-    const socket = await begin('/streamed', 'text/streamed');
+  it('ends it on a route that streams forms, too', async () => {
+    const socket = await begin('/streamed', 'text/plain');
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 [^]*connection: close/);
+  });
+
+  it('has the time its route gives', async () => {
+    const socket = await begin('/long', 'text/plain');
+    setTimeout(() => socket.write('cd'), 2 * LIMIT_MS);
+    const [reply] = (await once(socket, 'data')) as [Buffer];
+    expect(reply.toString()).toMatch(/^HTTP\/1\.1 200 [^]*read$/);
+    socket.destroy();
+  });
+
+  it('does not when it is a form that the route streams', async () => {
+    const socket = await begin('/streamed', 'multipart/form-data');
     setTimeout(() => socket.write('cd'), 2 * LIMIT_MS);
     const [reply] = (await once(socket, 'data')) as [Buffer];
     expect(reply.toString()).toMatch(/^HTTP\/1\.1 200 [^]*abcd$/);

@@ -5,10 +5,11 @@ import { answerBrokenRequest } from './errors.ts';
 
 const BODY_TIME_MS = 60_000;
 
-/** Ends the connection of a request whose body is not here in time, unless its route streams it. */
-export function registerBodyTime(app: App, limitMs = BODY_TIME_MS): void {
+/** Ends the connection of a request whose body is not here in time, unless it is a form that its route streams. */
+export function registerBodyTime(app: App, usualMs = BODY_TIME_MS): void {
   app.addHook('onRequest', async (request, reply) => {
-    if (!hasBody(request) || request.routeOptions.config.isStreamed === true) return;
+    const { isStreamed = false, bodyTimeMs: limitMs = usualMs } = request.routeOptions.config;
+    if (!hasBody(request) || (isStreamed && isForm(request))) return;
     const { raw } = request;
     const timer = setTimeout(() => {
       if (raw.complete) return;
@@ -21,4 +22,8 @@ export function registerBodyTime(app: App, limitMs = BODY_TIME_MS): void {
 
 function hasBody({ headers }: FastifyRequest): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+function isForm({ headers }: FastifyRequest): boolean {
+  return /^multipart\/form-data\b/i.test(headers['content-type'] ?? '');
 }

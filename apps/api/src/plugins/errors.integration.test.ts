@@ -55,7 +55,7 @@ describe('every error reply', () => {
     ],
     [
       'a body over 1 MiB',
-      '/v1/jobs',
+      '/v1/images/generations',
       { method: 'POST', body: `"${'x'.repeat(1_048_576)}"`, headers: JSON_TYPE },
       413,
       'request_too_large',

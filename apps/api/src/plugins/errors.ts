@@ -7,7 +7,7 @@ import { newRequestId } from '@darkroom/shared/base/ids.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
-import { BODY_LIMIT_BYTES } from './json-body.ts';
+import { bodyTooLarge } from '../http/json-body.ts';
 
 export interface ErrorBody {
   readonly error: PublicError & { readonly details?: readonly PublicError[] };
@@ -15,8 +15,8 @@ export interface ErrorBody {
 
 type Known = Pick<Deps, 'redis' | 'logger'>;
 
+const BODY_TOO_LARGE = 'FST_ERR_CTP_BODY_TOO_LARGE';
 const FRAMEWORK_ERRORS: Readonly<Record<string, readonly [code: ErrorCode, message: string]>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: ['request_too_large', `The request body is larger than ${BODY_LIMIT_BYTES} bytes.`],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     'unsupported_media_type',
     "Unsupported content-type. Send 'content-type: application/json'.",
@@ -51,10 +51,15 @@ export function registerErrors(app: App, known: Known): void {
   app.setErrorHandler((error, request, reply) => sendError(known, error, request, reply));
 }
 
+/** What is expected to happen, though its status says that it is not the caller's fault. */
+const EXPECTED: ReadonlySet<string | null> = new Set(['job_still_running']);
+
 /** Sends any thrown value as a reply; logs it when it is our fault. */
 export function sendError(known: Known, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const shown = toServiceError(error, known);
-  if (shown.status >= 500) known.logger.error({ err: error, requestId: request.id }, 'request failed');
+  const isTooLarge = codeOf(error) === BODY_TOO_LARGE;
+  const shown = isTooLarge ? bodyTooLarge(request.routeOptions.bodyLimit ?? 0) : toServiceError(error, known);
+  if (shown.status >= 500 && !EXPECTED.has(shown.code))
+    known.logger.error({ err: error, requestId: request.id }, 'request failed');
   return reply
     .code(shown.status)
     .headers({ 'x-request-id': request.id, 'content-type': 'application/json; charset=utf-8', ...shown.headers })

@@ -14,10 +14,13 @@ export function registerRequestLog(app: App, { logger, metrics }: Pick<Deps, 'lo
 
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    // Not Fastify's onRequestAbort: it is silent once a body has been read.
+    reply.raw.once('close', () => {
+      if (!reply.raw.writableFinished) record(request, null, CLIENT_GONE);
+    });
   });
 
   app.addHook('onResponse', async (request, reply) => record(request, reply, reply.statusCode));
-  app.addHook('onRequestAbort', async (request) => record(request, null, CLIENT_GONE));
 
   function record(request: FastifyRequest, reply: FastifyReply | null, status: number): void {
     const route = request.routeOptions.url ?? 'unknown';

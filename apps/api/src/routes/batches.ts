@@ -13,8 +13,10 @@ import type { App } from '../http/app.ts';
 import { openBatchInput } from '../http/batch-input.ts';
 import { toBatchPlan } from '../http/batch-plan.ts';
 import { buildBatchReplies, noSuchBatch } from '../http/batch-reply.ts';
+import { answer, type Client, watchClient } from '../http/client.ts';
+import { findEarlier, type Submitted, samenessOf, sayEarlier, toSubmitted } from '../http/earlier.ts';
 import { assertNothingAsked } from '../http/empty-request.ts';
-import { readIdempotency } from '../http/idempotency.ts';
+import { fingerprintOf } from '../http/fingerprint.ts';
 import { buildJobReplies } from '../http/job-reply.ts';
 import { parsePaging } from '../http/paging.ts';
 import { readQuery } from '../http/query.ts';
@@ -44,19 +46,18 @@ export function registerBatches(app: App, deps: Deps): void {
     config: { access: 'account', operation: createBatchOperation },
     handler: async (request, reply) => {
       readQuery(request, { names: [] });
+      const client = watchClient(deps, request, reply);
       const submission = readSubmission(request, deps);
-      const idempotency = readIdempotency(request.headers['idempotency-key'], SUBMIT_ROUTE, request.body);
-      const input = await openBatchInput(deps, request.account, submission);
-      if (submission.dryRun) return toBatchPlan(deps, request.account, submission, input);
-      const created = await createBatch(
-        steps,
-        newBatchId(),
-        toSpec(request.account, submission, input.key),
-        idempotency,
-      );
-      if (created.kind === 'conflict') throw keyReuse();
-      if (created.kind === 'exists') void reply.header('idempotent-replayed', 'true');
-      return toPublicBatch(await replies.read(request.account, created.id), Date.now());
+      return answer(client, reply, async () => {
+        if (submission.dryRun) {
+          const input = await openBatchInput(deps, request.account, submission);
+          return toBatchPlan(deps, request.account, submission, input);
+        }
+        const submitted = await submitOnce(request, client, submission, deps);
+        sayEarlier(reply, submitted);
+        client.getsFinalReply();
+        return toPublicBatch(await replies.read(request.account, submitted.id), Date.now());
+      });
     },
   });
 
@@ -122,6 +123,24 @@ export function registerBatches(app: App, deps: Deps): void {
   );
 }
 
+/** Finds the batch this request has made before, or makes it. Throws `idempotency_key_reuse`, and for a wrong input. */
+async function submitOnce(
+  request: FastifyRequest,
+  client: Client,
+  submission: BatchSubmission,
+  deps: Deps,
+): Promise<Submitted> {
+  const { account, body } = request;
+  const sameness = samenessOf(request, client, fingerprintOf(SUBMIT_ROUTE, body));
+  const earlier = await findEarlier(deps, account, client, sameness);
+  if (earlier !== null) return earlier;
+  const input = await openBatchInput(deps, account, submission);
+  client.gone.throwIfAborted();
+  const spec = toSpec(account, submission, input.key);
+  const { idempotency, asking } = sameness;
+  return toSubmitted(await createBatch(deps.batchSteps, newBatchId(), spec, idempotency, asking), client, sameness);
+}
+
 /** Throws a ServiceError with every problem of the body. */
 function readSubmission(request: FastifyRequest, deps: Deps): BatchSubmission {
   if (request.body === undefined)
@@ -145,12 +164,6 @@ function toSpec(account: string, submission: BatchSubmission, inputKey: string):
     metadata,
     webhook,
   };
-}
-
-function keyReuse(): ServiceError {
-  return new ServiceError('idempotency_key_reuse', 'This Idempotency-Key was used before for another request.', {
-    param: 'Idempotency-Key',
-  });
 }
 
 function assertRetried(id: string, result: Awaited<ReturnType<typeof retryBatch>>): void {

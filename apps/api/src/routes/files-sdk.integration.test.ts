@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { noise } from '@darkroom/shared/inputs/test-images.ts';
 import OpenAI, { toFile } from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OTHER_KEY, SHOP_KEY } from '../testing/start-api.ts';
@@ -15,8 +17,10 @@ describe.each(STORAGES)("OpenAI's SDK, storage on %s", (_kind, start) => {
   let openai: OpenAI;
   let other: OpenAI;
   let folder: string;
+  let png: Buffer;
 
   beforeAll(async () => {
+    png = await noise(300, 200, 3).png().toBuffer();
     api = await start();
     openai = new OpenAI({ baseURL: `${api.url}/v1`, apiKey: SHOP_KEY, maxRetries: 0 });
     other = new OpenAI({ baseURL: `${api.url}/v1`, apiKey: OTHER_KEY, maxRetries: 0 });
@@ -105,12 +109,40 @@ describe.each(STORAGES)("OpenAI's SDK, storage on %s", (_kind, start) => {
     expect(await openai.files.retrieve(id)).toMatchObject({ id });
   });
 
+  it('uploads an image to work from, and gives it back as what it is', async () => {
+    const path = join(folder, 'cat.txt');
+    await writeFile(path, png);
+    const sources = [
+      await toFile(png, 'cat.png'),
+      await toFile(png, 'cat.png', { type: 'text/html' }),
+      createReadStream(path),
+    ];
+    for (const file of sources) {
+      const made = await openai.files.create({ file, purpose: 'vision' });
+      expect(made).toMatchObject({ object: 'file', purpose: 'vision', bytes: png.length, status: 'processed' });
+      expect(await openai.files.retrieve(made.id)).toEqual(made);
+      const reply = await openai.files.content(made.id);
+      expect(Buffer.from(await reply.arrayBuffer()).equals(png)).toBe(true);
+      expect(Object.fromEntries(reply.headers)).toMatchObject({
+        'content-type': 'image/png',
+        'x-content-type-options': 'nosniff',
+        'content-length': String(png.length),
+        etag: `"${createHash('sha256').update(png).digest('hex')}"`,
+      });
+    }
+    const listed = await Array.fromAsync(openai.files.list({ purpose: 'vision' }));
+    expect(listed).toHaveLength(3);
+    for (const { id } of listed) expect(await openai.files.delete(id)).toMatchObject({ deleted: true });
+    expect(await Array.fromAsync(openai.files.list({ purpose: 'vision' }))).toEqual([]);
+    expect(await api.unfinished()).toEqual([]);
+  });
+
   it('throws the SDK’s own error classes', async () => {
     const file = await toFile(Buffer.from(LINES), 'x');
     await expect(openai.files.create({ file, purpose: 'fine-tune' })).rejects.toThrow(OpenAI.BadRequestError);
     await expect(openai.files.create({ file, purpose: 'vision' })).rejects.toMatchObject({
-      code: 'unsupported_parameter',
-      param: 'purpose',
+      code: 'unsupported_file_mimetype',
+      param: 'file',
     });
     const expiring = openai.files.create({
       file,

@@ -17,6 +17,7 @@ import { STORAGES, type StoredApi } from '../testing/storages.ts';
 
 const BOUNDARY = 'darkroom-boundary';
 const FORM = `multipart/form-data; boundary=${BOUNDARY}`;
+const VISION: Part = { name: 'purpose', value: 'vision' };
 const PATIENT = { timeout: 20_000 };
 const MEGABYTE = Buffer.alloc(1_000_000, 'x');
 
@@ -71,7 +72,7 @@ describe.each(STORAGES)('an upload, storage on %s', (_kind, start) => {
     ['a file for a purpose', [{ ...LINES, name: 'purpose' }, LINES], { code: 'invalid_type', param: 'purpose' }],
     ['another purpose', [LINES, { ...BATCH, value: 'fine-tune' }], { code: 'invalid_value', param: 'purpose' }],
     ['an empty purpose', [LINES, { ...BATCH, value: '' }], { code: 'invalid_value', param: 'purpose' }],
-    ['vision', [LINES, { ...BATCH, value: 'vision' }], { code: 'unsupported_parameter', param: 'purpose' }],
+    ['lines for an image', [LINES, VISION], { code: 'unsupported_file_mimetype', param: 'file' }],
     ['a JSON purpose', [LINES, { ...BATCH, type: 'application/json', value: '[1]' }], { code: 'invalid_type' }],
     ['a misspelt field', [LINES, { ...BATCH, name: 'purpos' }], { code: 'unknown_parameter', param: 'purpos' }, 2],
     ['a misspelt file', [{ ...LINES, name: 'files' }, BATCH], { code: 'unknown_parameter', param: 'files' }],
@@ -94,7 +95,7 @@ describe.each(STORAGES)('an upload, storage on %s', (_kind, start) => {
     expect(misspelt.json.error.message).toBe("Unknown parameter: 'porpose'. Did you mean 'purpose'?");
     const wrong = await postForm(api, [{ ...BATCH, value: 'assistants' }, { name: 'x', value: '' }, LINES]);
     expect(wrong.json.error.details.map(({ message }: { message: string }) => message)).toEqual([
-      "Invalid value: 'assistants'. Supported values are: 'batch'.",
+      "Invalid value: 'assistants'. Supported values are: 'batch' and 'vision'.",
       "Unknown parameter: 'x'.",
     ]);
   });

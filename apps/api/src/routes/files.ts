@@ -1,10 +1,9 @@
-// OpenAI's Files API: files for batches go in, and those batches wrote come out.
+// OpenAI's Files API: files for batches and input images go in, and those batches wrote come out.
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { readBatch } from '@darkroom/shared/batches/store.ts';
 import { type FileRecord, toPublicFile } from '@darkroom/shared/files/file-record.ts';
-import { createFile, deleteFile, readFile } from '@darkroom/shared/files/file-store.ts';
+import { deleteFile, readFile } from '@darkroom/shared/files/file-store.ts';
 import { listFiles } from '@darkroom/shared/files/list-files.ts';
-import { unsupportedParameter, wrongValue } from '@darkroom/shared/requests/problems.ts';
 import type { FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
@@ -12,16 +11,14 @@ import { fileHeaders } from '../http/file-headers.ts';
 import { FILE_LIST_PARAMETERS, parseFileListQuery } from '../http/file-query.ts';
 import { assertForm, registerForms } from '../http/forms.ts';
 import { readQuery } from '../http/query.ts';
+import { MAX_BATCH_FILE_BYTES, receiveFile } from '../http/receive-file.ts';
 import { type StoredBytes, sendStored, sendStoredHead } from '../http/stored-bytes.ts';
-import { openUpload } from '../http/upload.ts';
 import * as operations from '../openapi/file-operations.ts';
 
-/** OpenAI's limit for a batch's input, 200 MB as 2^20 bytes. */
-const MAX_BATCH_FILE_BYTES = 209_715_200;
 /** A form is this much larger than its file at most; what says it is longer is refused unread. */
 const FORM_BYTES = 1_048_576;
 
-type FileDeps = Pick<Deps, 'config' | 'redis' | 'keys' | 'store'>;
+type FileDeps = Pick<Deps, 'config' | 'redis' | 'keys' | 'store' | 'desk'>;
 
 export async function registerFiles(app: App, deps: FileDeps): Promise<void> {
   await registerForms(app, (scope) => registerUpload(scope, deps));
@@ -89,18 +86,9 @@ function registerUpload(scope: App, deps: FileDeps): void {
       assertForm(request);
       assertLength(request, maxBytes);
       await deps.redis.ping(); // what could not be recorded need not be sent
-      const { filename, body } = await openUpload(request, { purpose: checkPurpose });
-      const { account } = request;
-      const contentType = 'application/jsonl';
-      return toPublicFile(await createFile(deps, { account, purpose: 'batch', filename, contentType, body, maxBytes }));
+      return toPublicFile(await receiveFile(deps, request));
     },
   });
-}
-
-function checkPurpose(value: string): ServiceError | null {
-  if (value === 'batch') return null;
-  if (value !== 'vision') return wrongValue('purpose', value, ['batch']);
-  return unsupportedParameter('purpose', "Files of purpose 'vision' are not offered yet; 'batch' is.");
 }
 
 /** Throws ServiceError `request_too_large`. */

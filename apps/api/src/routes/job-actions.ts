@@ -1,10 +1,14 @@
 // What can be done to a job: cancel it, run its missing images again, look at its attempts.
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
+import { extendInputs } from '@darkroom/shared/inputs/input-store.ts';
+import { keepUntil } from '@darkroom/shared/inputs/prepare.ts';
 import { toPublicAttempt } from '@darkroom/shared/jobs/public-job.ts';
 import { hasEnded, type JobRecord } from '@darkroom/shared/jobs/record.ts';
+import { inputsOf } from '@darkroom/shared/jobs/spec.ts';
 import { retryJob, withholdCalls } from '@darkroom/shared/jobs/steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import { itemsOf, openItemsOf } from '@darkroom/shared/jobs/submit.ts';
+import { allOf } from '@darkroom/shared/requests/inputs.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
 import { assertNothingAsked } from '../http/empty-request.ts';
@@ -36,7 +40,10 @@ export function registerJobActions(app: App, deps: Deps): void {
     handler: async (request, reply) => {
       assertNothingAsked(request);
       const record = await replies.find(request);
-      if (hasEnded(record)) await assertRoom(deps, record.spec.lane);
+      if (hasEnded(record)) {
+        await assertRoom(deps, record.spec.lane);
+        await keepInputs(record, deps);
+      }
       await runAgain(record, deps);
       return replies.accepted(reply, await readAgain(record, deps));
     },
@@ -61,6 +68,16 @@ async function removeItems(record: JobRecord, { queues, logger }: Deps): Promise
   } catch (error) {
     logger.warn({ jobId: record.id, err: error }, 'queue items of a cancelled job stay; they will do nothing');
   }
+}
+
+/** Its input images stay for another run. Throws ServiceError `input_lost`, here a 409, when one is gone. */
+async function keepInputs({ id, spec }: JobRecord, deps: Deps): Promise<void> {
+  const sha256s = allOf(inputsOf(spec)).map(({ sha256 }) => sha256);
+  if (sha256s.length === 0) return;
+  const until = keepUntil(Date.now(), spec.expiresAfterSeconds, deps.config.JOB_RETENTION);
+  if (await extendInputs(deps, spec.account, sha256s, until)) return;
+  const message = `Job '${id}' can't run again: an input image of it is no longer in storage. Submit it anew.`;
+  throw Object.assign(new ServiceError('input_lost', message), { type: 'invalid_request_error', status: 409 });
 }
 
 /** Opens the job for a new run. Throws `job_not_ended`, `nothing_to_retry`, `not_found`. */

@@ -139,8 +139,8 @@ describe('a refused submission', () => {
     ['n as a text', withInput({ n: '4' }), 'invalid_type', 'input.n'],
     ['too many images', withInput({ n: 11 }), 'integer_above_max_value', 'input.n'],
     ['an unknown model', withInput({ model: 'gpt-image-9' }), 'model_not_found', 'input.model'],
-    ['an edit', { operation: 'edit', input: { prompt: 'x' } }, 'unsupported_operation', 'operation'],
-    ['a variation', { operation: 'variation', input: {} }, 'unsupported_operation', 'operation'],
+    ['an edit', { operation: 'edit', input: { prompt: 'x' } }, 'missing_required_parameter', 'input.images'],
+    ['a variation', { operation: 'variation', input: {} }, 'missing_required_parameter', 'input.images'],
     [
       'a webhook nobody can sign',
       { ...GENERATION, webhook: { url: 'https://example.com' } },

@@ -1,47 +1,60 @@
 // Submit, read and list jobs.
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
+import { prepareInputs } from '@darkroom/shared/inputs/prepare.ts';
 import { hasEnded, type JobRecord } from '@darkroom/shared/jobs/record.ts';
-import type { Idempotency } from '@darkroom/shared/jobs/steps.ts';
 import { listJobs, readJob } from '@darkroom/shared/jobs/store.ts';
-import { submitJob } from '@darkroom/shared/jobs/submit.ts';
-import { type Submission, validateSubmission } from '@darkroom/shared/requests/submission.ts';
+import type { InputImage, InputSet } from '@darkroom/shared/requests/inputs.ts';
+import { validateSubmission } from '@darkroom/shared/requests/submission.ts';
 import type { FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
+import { answer, type Client, watchClient } from '../http/client.ts';
+import { deprecationOf } from '../http/deprecation.ts';
 import { toDryRun } from '../http/dry-run.ts';
-import { readIdempotency } from '../http/idempotency.ts';
+import { type Submitted, sayEarlier } from '../http/earlier.ts';
+import { fingerprintOf } from '../http/fingerprint.ts';
 import { JOB_LIST_PARAMETERS, parseJobListQuery } from '../http/job-query.ts';
 import { buildJobReplies } from '../http/job-reply.ts';
+import { LARGE_BODY_BYTES, LARGE_BODY_TIME_MS, type LargeBodies } from '../http/large-bodies.ts';
 import { parsePrefer, parseWait } from '../http/prefer.ts';
 import { readQuery } from '../http/query.ts';
-import { assertRoom } from '../http/queue-room.ts';
+import { submitOnce } from '../http/submit.ts';
 import { validationContextOf } from '../http/validation-context.ts';
 import { getJobOperation, listJobsOperation, submitJobOperation } from '../openapi/job-operations.ts';
 
 const SUBMIT_ROUTE = 'POST /v1/jobs';
 
-export function registerJobs(app: App, deps: Deps): void {
+export async function registerJobs(app: App, deps: Deps, largeBodies: LargeBodies): Promise<void> {
   const replies = buildJobReplies(deps);
 
-  app.route({
-    method: 'POST',
-    url: '/v1/jobs',
-    config: { access: 'account', operation: submitJobOperation },
-    handler: async (request, reply) => {
-      readQuery(request, { names: [] });
-      const submission = readSubmission(request, deps);
-      if (submission.dryRun) return toDryRun(submission, deps);
-      const idempotency = readIdempotency(request.headers['idempotency-key'], SUBMIT_ROUTE, request.body);
-      const preference = parsePrefer(request.headers['prefer'] as string | undefined);
-      const { record, isReplay } = await accept(request, submission, idempotency, deps);
-      if (isReplay) void reply.header('idempotent-replayed', 'true');
-      if (preference.applied !== null) void reply.header('preference-applied', preference.applied);
-      const job = await replies.wait(record, preference.waitSeconds, reply).catch((error: unknown) => {
-        deps.logger.warn({ jobId: record.id, err: error }, 'the wait broke; the job is accepted all the same');
-        return record;
-      });
-      return preference.waitSeconds > 0 && hasEnded(job) ? replies.toPublic(job) : replies.accepted(reply, job);
-    },
+  await app.register(async (scope: App) => {
+    scope.removeContentTypeParser('application/json');
+    largeBodies.register(scope);
+    scope.route({
+      method: 'POST',
+      url: '/v1/jobs',
+      bodyLimit: LARGE_BODY_BYTES,
+      config: { access: 'account', bodyTimeMs: LARGE_BODY_TIME_MS, operation: submitJobOperation },
+      handler: async (request, reply) => {
+        readQuery(request, { names: [] });
+        const client = watchClient(deps, request, reply);
+        const preference = parsePrefer(request.headers['prefer'] as string | undefined);
+        return answer(client, reply, async () => {
+          const submitted = await submit(request, client, deps).finally(() => largeBodies.drop(request));
+          if ('plan' in submitted) return submitted.plan;
+          const record = await readSubmitted(submitted.id, deps);
+          sayEarlier(reply, submitted);
+          if (preference.applied !== null) void reply.header('preference-applied', preference.applied);
+          const job = await replies.wait(record, preference.waitSeconds, reply).catch((error: unknown) => {
+            deps.logger.warn({ jobId: record.id, err: error }, 'the wait broke; the job is accepted all the same');
+            return record;
+          });
+          client.getsFinalReply();
+          void reply.headers(deprecationOf(job, deps));
+          return preference.waitSeconds > 0 && hasEnded(job) ? replies.toPublic(job) : replies.accepted(reply, job);
+        });
+      },
+    });
   });
 
   app.route({
@@ -75,43 +88,30 @@ export function registerJobs(app: App, deps: Deps): void {
 }
 
 /** Throws a ServiceError with every problem of the body. */
-function readSubmission(request: FastifyRequest, deps: Deps): Submission {
-  if (request.body === undefined) {
-    throw new ServiceError('invalid_json', 'The request has no body. Send a JSON object.');
-  }
-  const result = validateSubmission(request.body, validationContextOf(deps, request.account));
-  if (!result.ok) throw ServiceError.ofProblems(result.problems);
-  return result.submission;
-}
-
-/** Records and queues the job, or finds the one its idempotency key made. Throws `queue_full`, `idempotency_key_reuse`. */
-async function accept(
+async function submit(
   request: FastifyRequest,
-  submission: Submission,
-  idempotency: Idempotency | null,
+  client: Client,
   deps: Deps,
-): Promise<{ record: JobRecord; isReplay: boolean }> {
-  const { operation, lane } = submission.request;
-  if (!(await isKeyUsed(request.account, idempotency, deps))) await assertRoom(deps, lane);
-  const created = await submitJob(deps.submit, request.account, submission, idempotency);
-  if (created.kind === 'conflict') {
-    throw new ServiceError('idempotency_key_reuse', 'This Idempotency-Key was used before for another request.', {
-      param: 'Idempotency-Key',
-    });
+): Promise<Submitted | { readonly plan: Awaited<ReturnType<typeof toDryRun>> }> {
+  const { body, account } = request;
+  if (body === undefined) throw new ServiceError('invalid_json', 'The request has no body. Send a JSON object.');
+  const context = validationContextOf(deps, account);
+  const check = (inputs: InputSet<InputImage> | null) => validateSubmission(body, context, inputs);
+  const checked = check(null);
+  if (!checked.ok) throw ServiceError.ofProblems(checked.problems);
+  const prepare = () => prepareInputs(deps.desk, account, check, null, client.gone);
+  if (!checked.submission.dryRun) {
+    return submitOnce(deps, request, client, { fingerprint: fingerprintOf(SUBMIT_ROUTE, body), prepare });
   }
-  request.jobId = created.id;
-  if (created.kind === 'created') {
-    deps.metrics.jobsAccepted.inc({ operation, model: lane });
-    if (deps.config.LOG_PROMPTS)
-      deps.logger.info({ jobId: created.id, prompt: submission.request.input['prompt'] }, 'prompt');
-  }
-  const record = await readJob(deps.redis, deps.keys, created.id);
-  if (record === null) throw new ServiceError('not_found', 'The job this Idempotency-Key made is no longer kept.');
-  return { record, isReplay: created.kind === 'exists' && idempotency !== null };
+  const { submission, held } = await prepare();
+  await deps.desk.release(held);
+  return { plan: await toDryRun(submission, deps) };
 }
 
-async function isKeyUsed(account: string, idempotency: Idempotency | null, { redis, keys }: Deps): Promise<boolean> {
-  return idempotency !== null && (await redis.exists(keys.idempotency(account, idempotency.keyHash))) === 1;
+async function readSubmitted(id: string, { redis, keys }: Deps): Promise<JobRecord> {
+  const record = await readJob(redis, keys, id);
+  if (record === null) throw new ServiceError('not_found', 'The job this Idempotency-Key made is no longer kept.');
+  return record;
 }
 
 /** A page can only go on after a job of this account. */

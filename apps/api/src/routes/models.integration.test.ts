@@ -82,6 +82,40 @@ describe('GET /v1/models', () => {
     await expect.poll(status, { timeout: 10_000 }).toBe('retired');
   });
 
+  it('shows a shutdown day the upstream told within seconds, and says it to those who submit', async () => {
+    const soon = new Date(Date.now() + 20 * 86_400_000).toISOString().slice(0, 10);
+    const input = { ...GENERATION.input, model: 'gpt-image-2' };
+    const before = await api.post('/v1/jobs', { ...GENERATION, input });
+    expect([before.json.warnings, before.headers.get('sunset')]).toEqual([[], null]);
+    await api.deps.redis.hset(api.deps.keys.shutdownDates, 'gpt-image-2', soon);
+    const shown = async () => (await api.ask('/v1/models/gpt-image-2')).json;
+    await expect
+      .poll(shown, { timeout: 10_000 })
+      .toMatchObject({ status: 'deprecated', shutdown_date: soon, replacement: null });
+    const after = await api.post('/v1/jobs', { ...GENERATION, input });
+    expect(after.json.warnings).toEqual([`gpt-image-2 shuts down on ${soon}`]);
+    expect(after.headers.get('sunset')).toBe(new Date(soon).toUTCString());
+    expect(after.headers.get('deprecation')).toBeNull();
+  });
+
+  it('translates from the day the upstream told, and refuses where there is no replacement', async () => {
+    const today = new Date().toISOString().slice(0, 10);
+    const days = { 'chatgpt-image-latest': today, 'gpt-image-2.5-flare': today };
+    await api.deps.redis.hset(api.deps.keys.shutdownDates, days);
+    const shown = async () => (await api.ask('/v1/models/gpt-image-2.5-flare')).json;
+    await expect.poll(shown, { timeout: 10_000 }).toMatchObject({ status: 'retired', shutdown_date: today });
+    const submit = (model: string) => api.post('/v1/jobs', { ...GENERATION, input: { ...GENERATION.input, model } });
+    const translated = await submit('chatgpt-image-latest');
+    expect(translated.json).toMatchObject({
+      model: 'gpt-image-2.6-sunburst',
+      requested_model: 'chatgpt-image-latest',
+      warnings: [`model chatgpt-image-latest was retired on ${today} and was translated to gpt-image-2.6-sunburst`],
+    });
+    expect(translated.headers.get('sunset')).toBe(new Date(today).toUTCString());
+    const refused = await submit('gpt-image-2.5-flare');
+    expect([refused.status, refused.json.error.code]).toEqual([400, 'model_retired']);
+  });
+
   it.each(['/v1/models?limit=1', '/v1/models/dall-e-3?x=1'])('refuses parameters: %s', async (path) => {
     expect((await api.ask(path)).status).toBe(400);
   });

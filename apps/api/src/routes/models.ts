@@ -7,14 +7,14 @@ import type { App } from '../http/app.ts';
 import { readQuery } from '../http/query.ts';
 import { getModelOperation, listModelsOperation } from '../openapi/model-operations.ts';
 
-export function registerModels(app: App, { retiredModels }: Pick<Deps, 'retiredModels'>): void {
+export function registerModels(app: App, { learnedModels }: Pick<Deps, 'learnedModels'>): void {
   app.route({
     method: 'GET',
     url: '/v1/models',
     config: { access: 'account', operation: listModelsOperation },
     handler: async (request) => {
       readQuery(request, { names: [] });
-      return { object: 'list', data: MODELS.map((rules) => toPublicModel(rules, Date.now(), retiredModels.current())) };
+      return { object: 'list', data: MODELS.map((rules) => toPublicModel(rules, Date.now(), learnedModels.current())) };
     },
   });
 
@@ -27,7 +27,7 @@ export function registerModels(app: App, { retiredModels }: Pick<Deps, 'retiredM
       const { id } = request.params as { id: string };
       const rules = findModel(id);
       if (rules === null) throw noSuchModel(id);
-      return toPublicModel(rules, Date.now(), retiredModels.current());
+      return toPublicModel(rules, Date.now(), learnedModels.current());
     },
   });
 }

@@ -34,18 +34,34 @@ export function encodeForm(parts: readonly Part[], boundary: string): Buffer {
   return Buffer.concat([...encoded, Buffer.from(`--${boundary}--\r\n`)]);
 }
 
-export function postForm(api: TestApi, parts: readonly Part[], boundary = 'darkroom-boundary') {
-  return postBytes(api, encodeForm(parts, boundary), `multipart/form-data; boundary="${boundary}"`);
+export function postForm(
+  api: TestApi,
+  parts: readonly Part[],
+  boundary = 'darkroom-boundary',
+  path = '/v1/files',
+  headers: Record<string, string> = {},
+) {
+  return postBytes(api, encodeForm(parts, boundary), `multipart/form-data; boundary="${boundary}"`, path, headers);
 }
 
-export function postBytes(api: TestApi, body: Uint8Array<ArrayBuffer> | Buffer, contentType: string) {
-  return api.ask('/v1/files', { method: 'POST', body: new Uint8Array(body), headers: { 'content-type': contentType } });
+export function postBytes(
+  api: TestApi,
+  body: Uint8Array<ArrayBuffer> | Buffer,
+  contentType: string,
+  path = '/v1/files',
+  headers: Record<string, string> = {},
+) {
+  return api.ask(path, {
+    method: 'POST',
+    body: new Uint8Array(body),
+    headers: { 'content-type': contentType, ...headers },
+  });
 }
 
 /** The head of a raw HTTP/1.1 upload, up to the body. */
-export function rawUploadHead(boundary: string): string {
+export function rawUploadHead(boundary: string, path = '/v1/files'): string {
   const lines = [
-    'POST /v1/files HTTP/1.1',
+    `POST ${path} HTTP/1.1`,
     'host: darkroom.test',
     `authorization: Bearer ${SHOP_KEY}`,
     `content-type: multipart/form-data; boundary=${boundary}`,

@@ -1,6 +1,6 @@
 -- Takes a permit: reserves images, one request and tokens in every bucket of a call at once, or takes nothing.
 -- KEYS: upstream key hash, then per limit: bucket hash, leases ZSET
--- ARGV: attempt id, images, tokens, longest wait ms, lease ms,
+-- ARGV: permit id ('' = say what would be, and take nothing), images, tokens, longest wait ms, lease ms,
 --       then per limit: concurrency, images/min, requests/min, tokens/min (0 = not told), burst s
 -- Bucket hash: tat.images tat.requests tat.tokens (when the bucket is empty again, ms), notBefore (stopped until),
 --              learned.images learned.requests learned.tokens (limits read off the upstream), epoch (rises when a limit stops or changes)
@@ -43,6 +43,7 @@ for i = 1, (#KEYS - 1) / 2 do
 end
 local wait = math.ceil(start - now)
 if wait > tonumber(ARGV[4]) then return { 'rate', wait } end
+if ARGV[1] == '' then return { 'permit', wait, epoch, 0 } end
 
 for _, x in ipairs(tats) do
   redis.call('HSET', x[1], x[2], string.format('%.3f', math.max(x[3], start) + x[4]))

@@ -48,6 +48,26 @@ async function permit(governor: Governor, images = 1): Promise<Permit> {
 
 const said = (headers: Record<string, string>, message = '') => observe(new Headers(headers), message, Date.now());
 
+describe('looking', () => {
+  test('says what asking would get, and takes nothing', async () => {
+    const governor = open({ [MODEL]: told({ images_per_minute: 60 }) });
+    for (let index = 0; index < 20; index += 1) expect(await governor.look(ask(5))).toBeNull();
+    expect((await permit(governor, 5)).waitMs).toBe(0);
+    expect(await governor.look(ask(5))).toBeNull(); // a wait that is slept
+    await permit(governor, 5);
+    expect(await governor.look(ask(5))).toMatchObject({ kind: 'rate', waitMs: expect.any(Number) });
+  });
+
+  test('sees calls under way, and counts as none', async () => {
+    const governor = open({ [MODEL]: told({ concurrency: 1 }) });
+    expect(await governor.look(ask(1))).toBeNull();
+    const held = await permit(governor);
+    expect(await governor.look(ask(1))).toMatchObject({ kind: 'busy' });
+    await held.giveBack('used');
+    expect(await governor.look(ask(1))).toBeNull();
+  });
+});
+
 describe('rate', () => {
   test('without a limit every permit is for now', async () => {
     const governor = open({});

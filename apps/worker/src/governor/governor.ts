@@ -38,9 +38,12 @@ export interface Permit {
   giveBack(used: 'used' | 'unused'): Promise<void>;
 }
 
-export type Acquired =
-  | { readonly kind: 'permit'; readonly permit: Permit }
-  | { readonly kind: 'rate' | 'busy' | 'paused'; readonly waitMs: number };
+export interface Refused {
+  readonly kind: 'rate' | 'busy' | 'paused';
+  readonly waitMs: number;
+}
+
+export type Acquired = { readonly kind: 'permit'; readonly permit: Permit } | Refused;
 
 export interface Ask {
   readonly model: string;
@@ -50,6 +53,8 @@ export interface Ask {
 }
 
 export interface Governor {
+  /** Why `acquire` would give no permit now; null when it would. Takes nothing. */
+  look(ask: Ask): Promise<Refused | null>;
   acquire(ask: Ask): Promise<Acquired>;
   /** Learns from any reply, good or bad. */
   observe(model: string, observation: Observation): Promise<void>;
@@ -84,17 +89,29 @@ export function openGovernor(options: GovernorOptions): Governor {
   const leased = new Map<string, readonly string[]>();
   const renewal = setInterval(() => void renewLeases(redis, leased).catch(options.onError), RENEW_EVERY_MS);
 
+  /** `permitId` '' only looks. */
+  const runAcquire = async (permitId: string, ask: Ask) => {
+    const names = limitNamesOf(ask.model);
+    const told = names.map((name) => options.limits[name]);
+    return (await runScript(
+      redis,
+      ACQUIRE,
+      [upstreamKeyHash, ...names.flatMap((name) => [bucketOf(name), keys.leases(upstreamKey, name)])],
+      [permitId, ask.images, ask.tokens, LONGEST_SLEEP_MS, LEASE_MS, ...told.flatMap(toAcquireArgs)],
+    )) as ['permit' | Refused['kind'], number, number, number];
+  };
+
   return {
+    async look(ask) {
+      const [kind, waitMs] = await runAcquire('', ask);
+      return kind === 'permit' ? null : { kind, waitMs };
+    },
+
     async acquire(ask) {
       const names = limitNamesOf(ask.model);
       const told = names.map((name) => options.limits[name]);
       const permitId = randomUUID();
-      const [kind, waitMs, epoch, probe] = (await runScript(
-        redis,
-        ACQUIRE,
-        [upstreamKeyHash, ...names.flatMap((name) => [bucketOf(name), keys.leases(upstreamKey, name)])],
-        [permitId, ask.images, ask.tokens, LONGEST_SLEEP_MS, LEASE_MS, ...told.flatMap(toAcquireArgs)],
-      )) as ['permit' | 'rate' | 'busy' | 'paused', number, number, number];
+      const [kind, waitMs, epoch, probe] = await runAcquire(permitId, ask);
       if (kind !== 'permit') return { kind, waitMs };
       const isProbe = probe === 1;
       const leases = names.map((name) => keys.leases(upstreamKey, name));

@@ -75,6 +75,9 @@ export function keepOptionsOf(
       ...facts,
       index,
       requested_model: spec.requestedModel,
+      operation: spec.operation,
+      sent_as: spec.sentAs,
+      // Input images are named by their hash, never kept a second time.
       request: spec.body,
       created_at: new Date(record.createdAt).toISOString(),
     },

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceError } from '@darkroom/shared/base/errors.ts';
 import type { ImageRow, JobStatus, StoredError } from '@darkroom/shared/jobs/record.ts';
+import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
 import { type AttemptFacts, finishAttempt, noteAnswer } from '@darkroom/shared/jobs/steps.ts';
 import { actualMicroUsd, upperBoundMicroUsd } from '@darkroom/shared/models/price.ts';
 import type { Deps } from '../deps.ts';
@@ -53,7 +54,21 @@ function factsOf(attempt: SentAttempt, answer: UpstreamAnswer): AttemptFacts {
     ...(missing === 0 ? {} : { extraMicroUsd: upperBoundMicroUsd(spec.model, spec.body, missing) }),
     inputTokens: answer.usage?.input_tokens ?? 0,
     outputTokens: answer.usage?.output_tokens ?? 0,
+    ...imageTokensOf(answer),
+    ...echoOf(spec, answer),
   };
+}
+
+function imageTokensOf({ usage }: UpstreamAnswer): Pick<AttemptFacts, 'inputImageTokens'> {
+  const tokens = usage?.input_tokens_details?.image_tokens ?? 0;
+  return tokens > 0 ? { inputImageTokens: tokens } : {};
+}
+
+/** Only what the spec does not say already: a batch has 50,000 rows. */
+function echoOf(spec: JobSpec, { echo }: UpstreamAnswer): Pick<AttemptFacts, 'echo'> {
+  const sent: Readonly<Record<string, unknown>> = { ...spec.body, output_format: spec.outputFormat };
+  const news = Object.entries(echo).filter(([name, value]) => value !== sent[name]);
+  return news.length > 0 ? { echo: Object.fromEntries(news) } : {};
 }
 
 /** Notes that the attempt is paid, gives the permit back, learns. Redis may be away: then this waits, the storing does not. */

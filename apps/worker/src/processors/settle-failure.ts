@@ -2,7 +2,8 @@
 import type { ServiceError, Verdict } from '@darkroom/shared/base/errors.ts';
 import type { AttemptOutcome, JobStatus, StoredError } from '@darkroom/shared/jobs/record.ts';
 import { finishAttempt } from '@darkroom/shared/jobs/steps.ts';
-import { findModel } from '@darkroom/shared/models/rules.ts';
+import { readLearnedModels } from '@darkroom/shared/models/learned.ts';
+import { findModel, isDeprecated } from '@darkroom/shared/models/rules.ts';
 import { replacementOf } from '@darkroom/shared/models/translate.ts';
 import type { Deps } from '../deps.ts';
 import type { Observation } from '../governor/observation.ts';
@@ -41,10 +42,11 @@ export async function settleFailure(deps: Deps, attempt: SentAttempt, failure: F
   return finished.callOutcome === '' ? nextStep(attempt, error, failure.observation) : { kind: 'done' };
 }
 
-/** «Does not exist» for a model our rules call deprecated means that it has been retired: said to all processes. */
+/** «Does not exist» for a model whose end was announced means that it has been retired: said to all processes. */
 async function noteRetirement(deps: Deps, attempt: SentAttempt, error: ServiceError): Promise<ServiceError> {
   const rules = findModel(attempt.work.record.spec.model);
-  if (!isModelUnknown(error) || rules?.status !== 'deprecated') return error;
+  if (!isModelUnknown(error) || rules === null || rules.status === 'retired') return error;
+  if (!isDeprecated(rules, await readLearnedModels(deps.redis, deps.keys))) return error;
   await deps.redis.sadd(deps.keys.retiredModels, rules.id);
   error.code = 'model_retired';
   error.message = `${error.message} ${rules.id} has been retired; use ${replacementOf(rules)?.id ?? 'another model'}.`;

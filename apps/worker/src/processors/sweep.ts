@@ -1,5 +1,7 @@
 // Mends what replay can't reach: jobs whose time is over, and jobs without the queue items that should finish them
-// (a crash between record and queue, an item lost). Runs on every worker; every repair is safe to repeat.
+// (a crash between record and queue, an item lost). Tidies up from time to time. Runs on every worker; all of it is safe
+// to repeat.
+import { sweepInputs } from '@darkroom/shared/inputs/input-store.ts';
 import { hasEnded, type JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { withholdCalls } from '@darkroom/shared/jobs/steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
@@ -8,8 +10,9 @@ import type { Deps } from '../deps.ts';
 import { trimLists } from './trim-lists.ts';
 
 const SWEEP_EVERY_MS = 1_000;
-/** Lists of jobs are trimmed once in so many sweeps. */
-const TRIM_EVERY = 60;
+/** Lists of jobs are trimmed, and input images nobody needs removed. */
+const TIDY_EVERY_MS = 60_000;
+const INPUTS_A_SWEEP = 200;
 const JOBS_A_SWEEP = 200;
 /** A job in good order is looked at again after this long. */
 const NEXT_LOOK_MS = 30_000;
@@ -19,27 +22,43 @@ export interface Sweeper {
 }
 
 export function startSweep(deps: Deps): Sweeper {
+  // Tidying may take long; jobs are not to wait for it.
+  const sweepers = [repeat(deps, SWEEP_EVERY_MS, sweepOnce), repeat(deps, TIDY_EVERY_MS, tidy)];
+  return {
+    async stop() {
+      await Promise.all(sweepers.map((sweeper) => sweeper.stop()));
+    },
+  };
+}
+
+/** One at a time; `stop` waits for the last. */
+function repeat(deps: Deps, everyMs: number, work: (deps: Deps) => Promise<void>): Sweeper {
   let running: Promise<void> | null = null;
-  let sweeps = 0;
-  const sweep = async (): Promise<void> => {
+  const run = async (): Promise<void> => {
     try {
-      await sweepOnce(deps);
-      sweeps += 1;
-      if (sweeps % TRIM_EVERY === 0) await trimLists(deps);
+      await work(deps);
     } catch (error) {
-      deps.log.warn({ err: error }, 'sweep failed');
+      deps.log.warn({ err: error, sweep: work.name }, 'sweep failed');
     }
     running = null;
   };
   const timer = setInterval(() => {
-    running ??= sweep();
-  }, SWEEP_EVERY_MS);
+    running ??= run();
+  }, everyMs);
   return {
     async stop() {
       clearInterval(timer);
       await running;
     },
   };
+}
+
+async function tidy(deps: Deps): Promise<void> {
+  await trimLists(deps);
+  const removed = await sweepInputs(deps, Date.now(), INPUTS_A_SWEEP);
+  if (removed === 0) return;
+  deps.metrics.inputsRemoved.inc(removed);
+  deps.log.info({ removed }, 'input images removed: no job needs them any more');
 }
 
 /** Looks at every open job that is due. */

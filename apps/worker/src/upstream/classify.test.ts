@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { observe } from '../governor/observation.ts';
-import { classifyFailure, classifyReply, noImageData, type UpstreamReply } from './classify.ts';
+import {
+  classifyFailure,
+  classifyReply,
+  isModelUnknown,
+  noImageData,
+  type Request,
+  type UpstreamReply,
+} from './classify.ts';
 
 function reply(
   status: number,
@@ -20,6 +27,8 @@ function reply(
     ...facts,
   };
 }
+
+const ONE: Request = { operation: 'generation', images: 1 };
 
 const IMAGES_429 =
   'Rate limit reached for gpt-image-2 in organization org-x on input-images per min: Limit 5, Used 5, Requested';
@@ -66,13 +75,13 @@ describe('the verdict on a reply', () => {
     ['502', reply(502), 1, 'retry'],
     ['503', reply(503, { code: 'server_is_overloaded' }), 1, 'retry'],
   ])('%s', (_, answer, images, verdict) => {
-    expect(classifyReply(answer, images).verdict).toBe(verdict);
+    expect(classifyReply(answer, { operation: 'edit', images }).verdict).toBe(verdict);
   });
 
   test('keeps status, type, code, param and request id of the upstream', () => {
     const error = classifyReply(
       reply(400, { type: 'image_generation_user_error', code: 'invalid_value', param: 'size', message: 'no' }),
-      1,
+      ONE,
     );
     expect(error).toMatchObject({
       status: 400,
@@ -84,23 +93,47 @@ describe('the verdict on a reply', () => {
   });
 
   test.each([404, 410])('%d without a body is model_not_found, with a message of our own', (status) => {
-    expect(classifyReply(reply(status), 1)).toMatchObject({
+    expect(classifyReply(reply(status), ONE)).toMatchObject({
       code: 'model_not_found',
       message: `The upstream answered ${status} without an error message.`,
     });
   });
 
+  test.each<[string, UpstreamReply]>([
+    ['an empty 404', reply(404)],
+    ['a 410', reply(410, { message: 'The image variations endpoint is no longer available.' })],
+  ])('%s for a variation is the end of the endpoint, and says nothing about the model', (_, answer) => {
+    const error = classifyReply(answer, { operation: 'variation', images: 1 });
+    expect(error).toMatchObject({ verdict: 'final', code: 'unsupported_operation', status: answer.status });
+    expect(error.message).toContain('MODEL_POLICY=translate');
+    expect(isModelUnknown(error)).toBe(false);
+  });
+
+  test('a 404 for a variation that names the model is about the model', () => {
+    const answer = reply(404, { code: 'model_not_found', message: 'The model `dall-e-2` does not exist.' });
+    expect(isModelUnknown(classifyReply(answer, { operation: 'variation', images: 1 }))).toBe(true);
+  });
+
+  test.each(['unsupported_file_mimetype', 'invalid_image_file', 'invalid_mask_image_format'])(
+    '400 %s is final and keeps its words',
+    (code) => {
+      const answer = reply(400, { code, param: 'image[0]', message: "Invalid file 'image[0]'." });
+      const error = classifyReply(answer, { operation: 'edit', images: 1 });
+      expect(error).toMatchObject({ verdict: 'final', code, param: 'image[0]', message: "Invalid file 'image[0]'." });
+    },
+  );
+
   test('never repeats a key the upstream quotes', () => {
     const error = classifyReply(
       reply(401, { message: 'Incorrect API key provided: sk-proj-abcdefghijkl****wxyz. You can find …' }),
-      1,
+      ONE,
     );
     expect(error.message).not.toContain('abcdefghijkl');
     expect(error.message).toContain('Incorrect API key provided');
   });
 
   test('carries how long to wait', () => {
-    expect(classifyReply(reply(503, {}, { 'retry-after': '7' }), 1).retryAfterMs).toBe(7_000);
+    expect(classifyReply(reply(503, {}, { 'retry-after': '7' }), ONE).retryAfterMs).toBe(7_000);
   });
 });
 
@@ -110,13 +143,19 @@ describe('the verdict without a reply', () => {
   });
 
   test('before sending is a retry, and says so', () => {
-    const error = classifyFailure(refused, false);
+    const error = classifyFailure(refused, 'not');
     expect(error).toMatchObject({ verdict: 'retry', code: 'upstream_unreachable', status: 502 });
     expect(error.message).toContain('ECONNREFUSED');
   });
 
   test('after sending is unknown, perhaps charged', () => {
-    expect(classifyFailure(new Error('reset'), true)).toMatchObject({ verdict: 'unknown', code: 'outcome_unknown' });
+    expect(classifyFailure(new Error('reset'), 'whole')).toMatchObject({ verdict: 'unknown', code: 'outcome_unknown' });
+  });
+
+  test('with half a request sent is a retry', () => {
+    const error = classifyFailure(new Error('reset'), 'in-part');
+    expect(error).toMatchObject({ verdict: 'retry', code: 'upstream_unreachable' });
+    expect(error.message).toContain('not sent whole');
   });
 
   test('a 200 without image data is unknown', () => {

@@ -1,6 +1,7 @@
 // Turns what came back, or failed to, into a ServiceError with its verdict: contract section 5, first match wins.
 // The only place that reads the upstream's message texts (openai-images.md 3.2, read 2026-11-22).
 import { ServiceError, type Verdict } from '@darkroom/shared/base/errors.ts';
+import type { Operation } from '@darkroom/shared/models/rules.ts';
 import type { Observation } from '../governor/observation.ts';
 
 export interface UpstreamReply {
@@ -13,6 +14,12 @@ export interface UpstreamReply {
   readonly message: string | null;
   readonly moderationStage: string | null;
   readonly observation: Observation;
+}
+
+/** What was asked. */
+export interface Request {
+  readonly operation: Operation;
+  readonly images: number;
 }
 
 const QUOTA_CODES: ReadonlySet<string> = new Set([
@@ -29,6 +36,8 @@ interface Row {
 }
 
 const text = (reply: UpstreamReply): string => reply.message ?? '';
+const namesModel = (reply: UpstreamReply): boolean =>
+  /model .* does not exist/i.test(text(reply)) || reply.code === 'model_not_found';
 const isNoModel = (reply: UpstreamReply): boolean =>
   reply.status === 404 ||
   reply.status === 410 ||
@@ -65,20 +74,33 @@ const ROWS: readonly Row[] = [
   { verdict: 'retry', matches: (reply) => reply.status >= 500 },
 ];
 
-/** The error of a non-2xx reply to a request for `images` images. */
-export function classifyReply(reply: UpstreamReply, images: number): ServiceError {
-  const verdict = ROWS.find((row) => row.matches(reply, images))?.verdict ?? 'final';
-  const noModel = verdict === 'final' && isNoModel(reply);
+/** The error of a non-2xx reply. */
+export function classifyReply(reply: UpstreamReply, request: Request): ServiceError {
+  const verdict = ROWS.find((row) => row.matches(reply, request.images))?.verdict ?? 'final';
+  const facts = verdict === 'final' ? factsOfFinal(reply, request) : { code: reply.code };
   return ServiceError.upstream({
     status: reply.status,
     type: reply.type ?? (reply.status >= 500 ? 'server_error' : 'invalid_request_error'),
-    code: noModel ? 'model_not_found' : reply.code,
     param: reply.param,
-    message: withoutKeys(reply.message ?? `The upstream answered ${reply.status} without an error message.`),
+    message: messageOf(reply),
+    ...facts,
     verdict,
     requestId: reply.requestId,
     retryAfterMs: reply.observation.retryAfterMs,
   });
+}
+
+/** What our code and words are for a refusal that stands for the end of a model or of an endpoint. */
+function factsOfFinal(reply: UpstreamReply, { operation }: Request): { code: string | null; message?: string } {
+  if (!isNoModel(reply)) return { code: reply.code };
+  if (operation !== 'variation' || namesModel(reply)) return { code: 'model_not_found' };
+  // OpenAI's own has been gone since 2026: an empty 404, or a 410 that says so. It tells nothing about the model.
+  const message = `The upstream has no image variations any more: ${messageOf(reply)} With MODEL_POLICY=translate they are made as edits.`;
+  return { code: 'unsupported_operation', message };
+}
+
+function messageOf(reply: UpstreamReply): string {
+  return withoutKeys(reply.message ?? `The upstream answered ${reply.status} without an error message.`);
 }
 
 /** The upstream said that it does not know the model. */
@@ -86,10 +108,13 @@ export function isModelUnknown(error: ServiceError): boolean {
   return error.code === 'model_not_found';
 }
 
-/** No reply came: time-out, reset, refused. `wasSent` decides whether it may have been paid. */
-export function classifyFailure(cause: unknown, wasSent: boolean): ServiceError {
+/** How much of a request can have arrived when no answer came. */
+export type Sent = 'not' | 'in-part' | 'whole';
+
+/** No reply came: time-out, reset, refused. Only a whole request may have been paid. */
+export function classifyFailure(cause: unknown, sent: Sent): ServiceError {
   const reason = withoutKeys(reasonOf(cause));
-  if (wasSent) {
+  if (sent === 'whole') {
     return ServiceError.upstream({
       status: 502,
       type: 'server_error',
@@ -99,11 +124,15 @@ export function classifyFailure(cause: unknown, wasSent: boolean): ServiceError 
       cause,
     });
   }
+  const message =
+    sent === 'not'
+      ? `The upstream could not be reached (${reason}); nothing was sent.`
+      : `The connection to the upstream broke off (${reason}); the request was not sent whole, so nothing was charged.`;
   return ServiceError.upstream({
     status: 502,
     type: 'server_error',
     code: 'upstream_unreachable',
-    message: `The upstream could not be reached (${reason}); nothing was sent.`,
+    message,
     verdict: 'retry',
     cause,
   });

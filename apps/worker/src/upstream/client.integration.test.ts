@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openUpstream, type Upstream, type UpstreamResult } from './client.ts';
+import { prepareRequest, type WireRequest } from './prepare-request.ts';
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
@@ -63,6 +64,25 @@ const IMAGE = JSON.stringify({
 });
 const BODY = { model: 'gpt-image-2', prompt: 'a cat', size: '1024x1024' };
 
+const NO_INPUTS = { images: [], mask: null, markup: null };
+const generation = (images: number): WireRequest =>
+  prepareRequest(
+    { operation: 'generation', body: BODY, images, inputs: NO_INPUTS },
+    () => Buffer.alloc(0),
+    () => undefined,
+  );
+
+/** More than the buffers of a connection hold. */
+const largeEdit = (): WireRequest => {
+  const image = { sha256: '', content_type: 'image/png', bytes: 0, width: 1, height: 1 };
+  const inputs = { ...NO_INPUTS, images: [image] };
+  return prepareRequest(
+    { operation: 'edit', body: BODY, images: 1, inputs },
+    () => Buffer.alloc(30_000_000),
+    () => undefined,
+  );
+};
+
 const errorOf = (result: UpstreamResult) => (result.kind === 'failed' ? result.error : null);
 
 describe('one attempt', () => {
@@ -70,7 +90,7 @@ describe('one attempt', () => {
     const server = await serve((socket) =>
       socket.end(http('200 OK', IMAGE, { 'x-ratelimit-limit-input-images': '250' })),
     );
-    const result = await upstreamAt(server.url).generate(BODY, 2);
+    const result = await upstreamAt(server.url).request(generation(2));
     expect(result.kind === 'answered' && result.answer).toMatchObject({
       status: 200,
       requestId: 'req_1',
@@ -87,7 +107,7 @@ describe('one attempt', () => {
     const server = await serve((socket) =>
       socket.end(http(`${status} No`, '{"error":{"message":"no","type":"t","param":null,"code":"c"}}')),
     );
-    const result = await upstreamAt(server.url).generate(BODY, 1);
+    const result = await upstreamAt(server.url).request(generation(1));
     expect(errorOf(result)).toMatchObject({ status, code: 'c', type: 't', requestId: 'req_1' });
     expect(server.requests).toHaveLength(1);
   });
@@ -97,7 +117,10 @@ describe('one attempt', () => {
     const server = await serve((socket) =>
       socket.end(http('307 Go', '', { location: `${elsewhere.url}/images/generations` })),
     );
-    expect(errorOf(await upstreamAt(server.url).generate(BODY, 1))).toMatchObject({ verdict: 'final', status: 307 });
+    expect(errorOf(await upstreamAt(server.url).request(generation(1)))).toMatchObject({
+      verdict: 'final',
+      status: 307,
+    });
     expect(elsewhere.requests).toEqual([]);
   });
 });
@@ -106,14 +129,14 @@ describe('without a reply', () => {
   test('nobody listening is a retry: nothing was sent', async () => {
     const server = await serve(() => undefined);
     await new Promise((resolve) => server.server.close(resolve));
-    expect(errorOf(await upstreamAt(server.url).generate(BODY, 1))).toMatchObject({
+    expect(errorOf(await upstreamAt(server.url).request(generation(1)))).toMatchObject({
       verdict: 'retry',
       code: 'upstream_unreachable',
     });
   });
 
   test('an unknown host is a retry', async () => {
-    expect(errorOf(await upstreamAt('http://no-such-host.invalid/v1').generate(BODY, 1))).toMatchObject({
+    expect(errorOf(await upstreamAt('http://no-such-host.invalid/v1').request(generation(1)))).toMatchObject({
       verdict: 'retry',
     });
   });
@@ -121,9 +144,24 @@ describe('without a reply', () => {
   test('a failed TLS handshake is a retry', async () => {
     const server = await serve(() => undefined);
     server.server.on('connection', (socket: Socket) => socket.end('not TLS'));
-    expect(errorOf(await upstreamAt(server.url.replace('http:', 'https:')).generate(BODY, 1))).toMatchObject({
+    expect(errorOf(await upstreamAt(server.url.replace('http:', 'https:')).request(generation(1)))).toMatchObject({
       verdict: 'retry',
     });
+  });
+
+  test.each<[string, (socket: Socket) => void]>([
+    ['is reset', (socket) => socket.resetAndDestroy()],
+    ['is closed', (socket) => socket.destroy()],
+    ['takes longer than a call may', (socket) => socket.pause()],
+  ])('a connection that %s while the body is being sent is a retry: no whole request has arrived', async (_, end) => {
+    const server = await serve(() => undefined);
+    server.server.on('connection', (socket: Socket) => socket.once('data', () => end(socket)));
+    expect(errorOf(await upstreamAt(server.url, 1_000).request(largeEdit()))).toMatchObject({
+      verdict: 'retry',
+      code: 'upstream_unreachable',
+      message: expect.stringContaining('was not sent whole'),
+    });
+    expect(server.requests).toEqual([]);
   });
 
   test.each<[string, (socket: Socket) => void]>([
@@ -136,7 +174,7 @@ describe('without a reply', () => {
     ['HTML in a 200', (socket) => socket.end(http('200 OK', '<html>', { 'content-type': 'text/html' }))],
   ])('%s is unknown: it may have been paid', async (_, answer) => {
     const server = await serve(answer);
-    const result = await upstreamAt(server.url, 400).generate(BODY, 1);
+    const result = await upstreamAt(server.url, 400).request(generation(1));
     expect(errorOf(result)).toMatchObject({ verdict: 'unknown', code: 'outcome_unknown', status: 502 });
     expect(server.requests).toHaveLength(1);
   });
@@ -145,7 +183,7 @@ describe('without a reply', () => {
     const server = await serve((socket) =>
       socket.end(http('502 Bad Gateway', '<html>nginx</html>', { 'content-type': 'text/html' })),
     );
-    const error = errorOf(await upstreamAt(server.url).generate(BODY, 1));
+    const error = errorOf(await upstreamAt(server.url).request(generation(1)));
     expect(error).toMatchObject({ verdict: 'retry', status: 502 });
     expect(error?.message).not.toContain('<html>');
   });

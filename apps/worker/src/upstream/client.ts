@@ -1,11 +1,11 @@
 // One HTTP attempt at the upstream, never a retry. Answers with images or throws a ServiceError that carries the verdict.
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
-import type { UpstreamBody } from '@darkroom/shared/models/price.ts';
+import { Slots } from '@darkroom/shared/base/slots.ts';
 import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from 'openai';
 import { Agent, fetch as undiciFetch } from 'undici';
 import { type Observation, observe } from '../governor/observation.ts';
-import { Slots } from '../slots.ts';
-import { classifyFailure, classifyReply, type UpstreamReply } from './classify.ts';
+import { classifyFailure, classifyReply, type Sent, type UpstreamReply } from './classify.ts';
+import type { WireRequest } from './prepare-request.ts';
 import { type ImagesReply, parseImagesReply } from './reply.ts';
 import { noteSending, trackSending } from './sent.ts';
 
@@ -31,8 +31,8 @@ export type UpstreamResult =
   | { readonly kind: 'failed'; readonly error: ServiceError; readonly observation: Observation | null };
 
 export interface Upstream {
-  /** Asks for `n` images. Never rejects for what the upstream or the network does. */
-  generate(body: UpstreamBody, n: number): Promise<UpstreamResult>;
+  /** Sends a request, once. Never rejects for what the upstream or the network does. */
+  request(wire: WireRequest): Promise<UpstreamResult>;
   close(): Promise<void>;
 }
 
@@ -54,8 +54,10 @@ export function openUpstream(options: UpstreamOptions): Upstream {
   });
   const readers = new Slots(READERS);
 
-  const request = async (body: UpstreamBody, n: number, signal: AbortSignal): Promise<UpstreamAnswer> => {
-    const response = await client.images.generate({ ...body, n } as never, { signal }).asResponse();
+  const send = async (wire: WireRequest, signal: AbortSignal): Promise<UpstreamAnswer> => {
+    // With its length said, a stream is not sent chunked, which not every gateway takes.
+    const headers = { 'content-type': wire.contentType, 'content-length': String(wire.lengthBytes) };
+    const response = await client.post(wire.path, { body: wire.stream(), headers, signal }).asResponse();
     const requestId = response.headers.get('x-request-id');
     const slot = await readers.take();
     try {
@@ -67,12 +69,13 @@ export function openUpstream(options: UpstreamOptions): Upstream {
   };
 
   return {
-    async generate(body, n) {
-      const flight = trackSending(() => request(body, n, AbortSignal.timeout(options.callTimeoutMs)));
+    async request(wire) {
+      const flight = trackSending(() => send(wire, AbortSignal.timeout(options.callTimeoutMs)));
       try {
         return { kind: 'answered', answer: await flight.result };
       } catch (error) {
-        return toFailure(error, flight.wasSent(), n);
+        const mayBeWhole = flight.wasAnswered() || wire.isTaken();
+        return toFailure(error, flight.wasSent() ? (mayBeWhole ? 'whole' : 'in-part') : 'not', wire);
       }
     },
     async close() {
@@ -81,15 +84,15 @@ export function openUpstream(options: UpstreamOptions): Upstream {
   };
 }
 
-function toFailure(error: unknown, wasSent: boolean, images: number): UpstreamResult {
+function toFailure(error: unknown, sent: Sent, wire: WireRequest): UpstreamResult {
   if (error instanceof ServiceError) return { kind: 'failed', error, observation: null };
   if (error instanceof APIError && error.status !== undefined) {
     const reply = toReply(error);
-    return { kind: 'failed', error: classifyReply(reply, images), observation: reply.observation };
+    return { kind: 'failed', error: classifyReply(reply, wire), observation: reply.observation };
   }
   const cause =
     error instanceof APIConnectionError || error instanceof APIUserAbortError ? (error.cause ?? error) : error;
-  return { kind: 'failed', error: classifyFailure(cause, wasSent), observation: null };
+  return { kind: 'failed', error: classifyFailure(cause, sent), observation: null };
 }
 
 function toReply(error: APIError): UpstreamReply {

@@ -17,6 +17,14 @@ describe('a 200', () => {
     expect(reply.usage).toEqual({ input_tokens: 3 });
   });
 
+  test('gives what the upstream says it has made, and nothing else', () => {
+    const told = { background: 'opaque', output_format: 'png', quality: 'high', size: '1024x1024' };
+    const reply = { data: [{ url: 'https://x/1.png' }], ...told, safety_identifier: 'x', created: 1 };
+    expect(parseImagesReply(JSON.stringify(reply), null).echo).toEqual(told);
+    const odd = { ...reply, background: null, quality: 7, size: 'x'.repeat(33) };
+    expect(parseImagesReply(JSON.stringify(odd), null).echo).toEqual({ output_format: 'png' });
+  });
+
   test.each([
     ['an empty body', ''],
     ['a cut-off body', '{"data":[{"b64_json":"aGVsb'],

@@ -1,5 +1,6 @@
 // Reads a 2xx reply into image bytes or links, a few at a time: a body of 5 MB takes three times that while it is
 // parsed (50 at once through the SDK's own reader peaked at 700 MB, house.md 4).
+import type { ReplyEcho } from '@darkroom/shared/jobs/record.ts';
 import type { UpstreamUsage } from '@darkroom/shared/models/price.ts';
 import { noImageData } from './classify.ts';
 
@@ -10,12 +11,20 @@ export type ReplyImage =
 export interface ImagesReply {
   readonly images: readonly ReplyImage[];
   readonly usage: UpstreamUsage | null;
+  /** What the upstream says it has made; only what it says. */
+  readonly echo: ReplyEcho;
 }
+
+const ECHOED = ['background', 'output_format', 'quality', 'size'] as const;
 
 interface WireReply {
   data?: ({ b64_json?: unknown; url?: unknown; revised_prompt?: unknown } | null)[];
   usage?: UpstreamUsage | null;
   error?: { message?: unknown };
+  background?: unknown;
+  output_format?: unknown;
+  quality?: unknown;
+  size?: unknown;
 }
 
 /** Throws ServiceError (verdict `unknown`) when the text holds no image. */
@@ -26,7 +35,19 @@ export function parseImagesReply(text: string, requestId: string | null): Images
     const told = typeof reply.error?.message === 'string' ? reply.error.message : 'no data[].b64_json or data[].url';
     throw noImageData(requestId, told.slice(0, 300));
   }
-  return { images, usage: reply.usage ?? null };
+  return { images, usage: reply.usage ?? null, echo: echoOf(reply) };
+}
+
+/** Longer texts are no words of OpenAI's, and the row of an attempt is small. */
+const LONGEST_ECHO = 32;
+
+function echoOf(reply: WireReply): ReplyEcho {
+  return Object.fromEntries(
+    ECHOED.flatMap((name) => {
+      const value = reply[name];
+      return typeof value === 'string' && value.length <= LONGEST_ECHO ? [[name, value]] : [];
+    }),
+  );
 }
 
 function parseJson(text: string, requestId: string | null): WireReply {

@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici';
 
 interface Flight {
   sent: boolean;
+  answered: boolean;
 }
 
 const flights = new AsyncLocalStorage<Flight>();
@@ -23,7 +24,10 @@ function noting(handler: Dispatcher.DispatchHandler, flight: Flight): Dispatcher
     },
     onRequestUpgrade: (...args) => handler.onRequestUpgrade?.(...args),
     onResponseStarted: () => handler.onResponseStarted?.(),
-    onResponseStart: (...args) => handler.onResponseStart?.(...args),
+    onResponseStart: (...args) => {
+      flight.answered = true;
+      handler.onResponseStart?.(...args);
+    },
     onResponseData: (...args) => handler.onResponseData?.(...args),
     onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
     onResponseError: (...args) => handler.onResponseError?.(...args),
@@ -32,12 +36,13 @@ function noting(handler: Dispatcher.DispatchHandler, flight: Flight): Dispatcher
   };
 }
 
-/** Runs one request; `wasSent` tells afterwards, failed or not, whether it went out. */
+/** Runs one request; tells afterwards, failed or not, whether it began to go out and whether an answer began to come. */
 export function trackSending<T>(request: () => Promise<T>): {
   readonly wasSent: () => boolean;
+  readonly wasAnswered: () => boolean;
   readonly result: Promise<T>;
 } {
-  const flight: Flight = { sent: false };
+  const flight: Flight = { sent: false, answered: false };
   const result = flights.run(flight, request);
-  return { wasSent: () => flight.sent, result };
+  return { wasSent: () => flight.sent, wasAnswered: () => flight.answered, result };
 }

@@ -16,6 +16,8 @@ export interface Keys {
   batch(id: string): string;
   /** SET of a batch's jobs that have not ended. */
   batchOpenJobs(id: string): string;
+  /** HASH: a batch's lines that were fed and made no job, by number; see batches/lua/note-unmade.lua. */
+  batchUnmade(id: string): string;
   accountBatches(account: string): string;
   /** ZSET of batches that have not ended, by creation time, ms. */
   readonly openBatches: string;
@@ -25,13 +27,27 @@ export interface Keys {
   file(id: string): string;
   /** ZSET of an account's files by creation time, ms; with a purpose only those of it. */
   accountFiles(account: string, purpose?: string): string;
+  /** ZSET of input images in storage, `<account>/<sha256>`, by until when a job may need them, ms. */
+  readonly inputs: string;
+  /** HASH: what was measured of an input image, and who is removing it; see inputs/lua. */
+  input(account: string, sha256: string): string;
+  /** SET of the vision files that hold an input image. */
+  inputFiles(account: string, sha256: string): string;
   idempotency(account: string, keyHash: string): string;
+  /** ZSET of submissions whose final reply is not written yet; beside it the HASH `…:askers`. See jobs/lua/unanswered.lua. */
+  unanswered(account: string, fingerprint: string): string;
+  /** Lives while an API process does. */
+  apiProcess(id: string): string;
   bucket(upstreamKey: string, limit: string): string;
   /** ZSET of permits in use, by the time their lease ends, ms. */
   leases(upstreamKey: string, limit: string): string;
   upstreamKey(upstreamKey: string): string;
   /** SET of models the upstream has answered «does not exist» for, though our rules still list them. */
   readonly retiredModels: string;
+  /** HASH: model id → the day of shutdown the upstream gave, `YYYY-MM-DD`. */
+  readonly shutdownDates: string;
+  /** Lives until the upstream is to be asked for shutdown dates again. */
+  readonly shutdownDatesAsked: string;
   /** ZSET of hosts that are to hear of events, by when to look at them, ms. */
   readonly outbox: string;
   /** ZSET of a host's events that are no deliveries yet, by when to look at them, ms; see `emit` in jobs/lua/lib.lua. */
@@ -63,16 +79,24 @@ export function keysOf(prefix: string): Keys {
     openJobs: `${root}:open-jobs`,
     batch: (id) => `${root}:batch:${id}`,
     batchOpenJobs: (id) => `${root}:batch:${id}:open`,
+    batchUnmade: (id) => `${root}:batch:${id}:unmade`,
     accountBatches: (account) => `${root}:batches:${account}`,
     openBatches: `${root}:open-batches`,
     batchLease: (id) => `${root}:batch-lease:${id}`,
     file: (id) => `${root}:file:${id}`,
     accountFiles: (account, purpose) => `${root}:files:${account}${purpose === undefined ? '' : `:${purpose}`}`,
+    inputs: `${root}:inputs`,
+    input: (account, sha256) => `${root}:input:${account}:${sha256}`,
+    inputFiles: (account, sha256) => `${root}:input-files:${account}:${sha256}`,
     idempotency: (account, keyHash) => `${root}:idempotency:${account}:${keyHash}`,
+    unanswered: (account, fingerprint) => `${root}:unanswered:${account}:${fingerprint}`,
+    apiProcess: (id) => `${root}:api-process:${id}`,
     bucket: (upstreamKey, limit) => `${root}:bucket:${upstreamKey}:${limit}`,
     leases: (upstreamKey, limit) => `${root}:leases:${upstreamKey}:${limit}`,
     upstreamKey: (upstreamKey) => `${root}:upstream-key:${upstreamKey}`,
     retiredModels: `${root}:retired-models`,
+    shutdownDates: `${root}:shutdown-dates`,
+    shutdownDatesAsked: `${root}:shutdown-dates-asked`,
     outbox: `${root}:outbox`,
     outboxOf: (host) => `${root}:outbox:${host}`,
     delivery: (eventId) => `${root}:delivery:${eventId}`,

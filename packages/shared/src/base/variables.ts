@@ -110,6 +110,10 @@ export const sharedVariables = {
       allowed: '1 to 1000 characters',
     },
   ),
+  MAX_UPLOAD_BYTES: variable(wholeNumber(1, 1_000_000_000_000), '209715200', {
+    about: 'Largest file callers may upload; for the lines of a batch 209715200 at most.',
+    allowed: 'a whole number from 1',
+  }),
   SIGNING_SECRET: optionalVariable(z.string().min(1), {
     about: 'Signs image links. Default: made once and kept in Redis.',
     allowed: 'any text; use 32 random characters or more',

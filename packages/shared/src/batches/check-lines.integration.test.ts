@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDiskStore } from '../images/disk.ts';
 import { fileKey } from '../images/keys.ts';
 import type { ImageStore } from '../images/store.ts';
+import type { Submission } from '../requests/submission.ts';
 import { checkLines } from './check-lines.ts';
 import { type InputLine, LONGEST_LINE_BYTES, readLines } from './lines.ts';
 
@@ -114,6 +115,33 @@ describe('checking', () => {
       duplicates: [3, 5],
       isHopeless: false,
     });
+  });
+
+  test('looks at the images of edits and variations by their references alone', async () => {
+    const edit = (id: string, images: unknown) =>
+      JSON.stringify({ custom_id: id, method: 'POST', url: '/v1/images/edits', body: { prompt: 'a hat', images } });
+    const variation = JSON.stringify({
+      custom_id: 'd',
+      method: 'POST',
+      url: '/v1/images/variations',
+      body: { model: 'dall-e-2', images: [{ image_url: 'https://example.com/cat.png' }] },
+    });
+    const lines = [edit('a', [{ file_id: 'file-none' }]), edit('b', [{ file: 'x' }]), edit('c', undefined), variation];
+    await write(lines.join('\n'));
+    const seen: Submission[] = [];
+    expect(await checkLines(store, KEY, null, CONTEXT, (submission) => seen.push(submission))).toMatchObject({
+      total: 4,
+      invalid: 2,
+      problems: [
+        { line: 2, code: 'unknown_parameter', param: 'body.images[0].file' },
+        { line: 2, code: 'invalid_value', param: 'body.images[0]' },
+        { line: 3, code: 'missing_required_parameter', param: 'body.images' },
+      ],
+    });
+    expect(seen.map(({ request }) => [request.operation, request.sentAs, request.references?.images.length])).toEqual([
+      ['edit', 'edit', 1],
+      ['variation', 'edit', 1],
+    ]);
   });
 
   test('finds a file without requests hopeless', async () => {

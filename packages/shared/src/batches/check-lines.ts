@@ -27,7 +27,10 @@ export interface CheckedLines {
   readonly isHopeless: boolean;
 }
 
-/** `onLine` sees every valid line. Throws StorageError when storage is away. */
+/**
+ * `onLine` sees every valid line; its images are references still, to be fetched and measured when it is fed. Throws
+ * StorageError when storage is away.
+ */
 export async function checkLines(
   store: ImageStore,
   key: string,

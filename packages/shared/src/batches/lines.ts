@@ -12,7 +12,8 @@ export interface InputLine {
   readonly isTooLong: boolean;
 }
 
-export const LONGEST_LINE_BYTES = 1_048_576;
+/** Three data URLs of the largest size OpenAI takes (20,971,520 characters; openai-images.md 2.4, read 2026-11-22). */
+export const LONGEST_LINE_BYTES = 67_108_864;
 const NEWLINE = 10;
 
 /**
@@ -30,37 +31,50 @@ export async function* readLines(
   const found = await store.get(key, { start: from.byte, end: size - 1 });
   if (found === null) throw vanished();
   let { byte, line } = from;
-  /** What is read of the current line; of one that is too long only that it is. */
-  let rest: Buffer = Buffer.alloc(0);
-  let isTooLong = false;
+  const current = new GrowingLine();
   try {
     for await (const chunk of found.body as AsyncIterable<Buffer>) {
-      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE)) {
-        byte += end + 1;
+      let start = 0;
+      for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+        current.add(chunk.subarray(start, end));
+        start = end + 1;
         line += 1;
-        yield* toLine(rest.subarray(0, end), line, byte, isTooLong);
-        isTooLong = false;
-        rest = rest.subarray(end + 1);
+        byte += current.bytes + 1;
+        yield* current.take(line, byte);
       }
-      if (rest.length > LONGEST_LINE_BYTES) {
-        isTooLong = true;
-        byte += rest.length;
-        rest = Buffer.alloc(0);
-      }
+      current.add(chunk.subarray(start));
     }
-    yield* toLine(rest, line + 1, byte + rest.length, isTooLong);
+    yield* current.take(line + 1, byte + current.bytes);
   } finally {
     found.body.destroy();
   }
 }
 
-function vanished(): ServiceError {
-  return new ServiceError('not_found', "The batch's input file is gone.", { param: 'input_file_id' });
+/** What is read of the current line; of one that is too long only how long it is. */
+class GrowingLine {
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(piece: Buffer): void {
+    this.#bytes += piece.length;
+    if (this.#bytes > LONGEST_LINE_BYTES) this.#pieces = [];
+    else this.#pieces.push(piece);
+  }
+
+  /** The line, unless it is empty; begins the next. */
+  *take(number: number, nextByte: number): Generator<InputLine> {
+    const isTooLong = this.#bytes > LONGEST_LINE_BYTES;
+    const text = isTooLong ? '' : Buffer.concat(this.#pieces).toString('utf8').trim();
+    this.#pieces = [];
+    this.#bytes = 0;
+    if (isTooLong || text !== '') yield { number, text, nextByte, isTooLong };
+  }
 }
 
-function* toLine(bytes: Buffer, number: number, nextByte: number, wasTooLong: boolean): Generator<InputLine> {
-  const isTooLong = wasTooLong || bytes.length > LONGEST_LINE_BYTES;
-  const text = isTooLong ? '' : bytes.toString('utf8').trim();
-  if (isTooLong || text !== '') yield { number, text, nextByte, isTooLong };
+function vanished(): ServiceError {
+  return new ServiceError('not_found', "The batch's input file is gone.", { param: 'input_file_id' });
 }

@@ -72,7 +72,7 @@ export function toInvalidLine(id: string, customId: string | null, problems: rea
   return {
     id: `batch_req_${id.slice(4)}`,
     custom_id: customId,
-    response: { status_code: 400, request_id: id, body },
+    response: { status_code: error?.type === 'server_error' ? 500 : 400, request_id: id, body },
     error: null,
   };
 }

@@ -8,11 +8,12 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript, type Script } from '../base/redis.ts';
 import type { Idempotency } from '../jobs/steps.ts';
+import type { Asking } from '../jobs/unanswered.ts';
 import { toWebhookMark } from '../requests/webhook.ts';
 import type { BatchSpec, BatchStatus } from './record.ts';
 
 const load = (step: string): Script => loadScript(import.meta.url, 'lua/lib.lua', `lua/${step}.lua`);
-const CREATE = load('create-batch');
+const CREATE = loadScript(import.meta.url, '../jobs/lua/unanswered.lua', 'lua/lib.lua', 'lua/create-batch.lua');
 const MOVE = load('move-batch');
 const CANCEL = load('cancel-batch');
 const RETRY = load('retry-batch');
@@ -27,16 +28,20 @@ export interface BatchSteps {
 }
 
 export interface CreatedBatch {
-  readonly kind: 'created' | 'exists' | 'conflict';
+  readonly kind: 'created' | 'exists' | 'joined' | 'conflict';
   readonly id: string;
 }
 
-/** Records a batch in `validating`. `exists`, `conflict`: its idempotency key was used before, for the same or another body. */
+/**
+ * Records a batch in `validating`. `exists`, `conflict`: its idempotency key was used before, for the same or another body.
+ * `joined`: a client's own retry, of what its earlier try has made. `asking`: who waits for the reply; null: nobody may join.
+ */
 export async function createBatch(
   steps: BatchSteps,
   id: string,
   spec: BatchSpec,
   idempotency: Idempotency | null,
+  asking: Asking | null = null,
 ): Promise<CreatedBatch> {
   const { redis, keys } = steps;
   const reply = (await runScript(
@@ -47,6 +52,7 @@ export async function createBatch(
       keys.accountBatches(spec.account),
       keys.openBatches,
       keys.idempotency(spec.account, idempotency?.keyHash ?? ''),
+      keys.unanswered(spec.account, asking?.fingerprint ?? ''),
     ],
     [
       id,
@@ -56,6 +62,8 @@ export async function createBatch(
       idempotency?.fingerprint ?? '',
       IDEMPOTENCY_LIFE_MS,
       toWebhookMark(spec.webhook),
+      asking?.asker ?? '',
+      asking?.isRetry === true ? 1 : 0,
     ],
   )) as [CreatedBatch['kind'], string];
   return { kind: reply[0], id: reply[1] };

@@ -5,8 +5,11 @@ import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Keys, keysOf } from '../base/keys.ts';
 import { openStore } from '../images/open-store.ts';
+import { readInput, sweepInputs } from '../inputs/input-store.ts';
+import { openTestDesk, type TestDesk } from '../inputs/test-desk.ts';
+import { inPieces, noise } from '../inputs/test-images.ts';
 import { toPublicFile } from './file-record.ts';
-import { createFile, deleteFile, type FileDeps, readFile } from './file-store.ts';
+import { createFile, createVisionFile, deleteFile, type FileDeps, readFile } from './file-store.ts';
 import { listFiles } from './list-files.ts';
 
 const ID = 'file-01kb4xwqf7c0v3m8r5y2d9tz6n';
@@ -104,6 +107,71 @@ describe('deleteFile', () => {
       ),
     );
     expect(left).toEqual([0, 0, 0]);
+  });
+});
+
+describe('a vision file', () => {
+  const LATER_MS = 100 * 3_600_000;
+  let desk: TestDesk;
+  let png: Buffer;
+
+  beforeAll(async () => {
+    desk = await openTestDesk();
+    png = await noise(30, 20, 3).png().toBuffer();
+  });
+  afterAll(() => desk.close());
+
+  async function make(account: string) {
+    const held = await desk.desk.receive('file', inPieces(png), 100_000);
+    const file = await createVisionFile({ ...desk.deps, desk: desk.desk }, { account, filename: 'cat.png', held });
+    await desk.desk.release([held]);
+    return file;
+  }
+  const stored = (account: string, sha256: string) => readInput(desk.deps.store, account, sha256);
+
+  it('is recorded and listed as others are, and its bytes are an input', async () => {
+    const file = await make('eyes');
+    expect(file).toMatchObject({
+      purpose: 'vision',
+      filename: 'cat.png',
+      bytes: png.length,
+      contentType: 'image/png',
+      key: `inputs/eyes/${file.sha256}`,
+    });
+    expect(await readFile(desk.deps, 'eyes', file.id)).toEqual(file);
+    expect(await listFiles(desk.deps, 'eyes', { ...all, purpose: 'vision' })).toMatchObject({ files: [file] });
+    expect((await stored('eyes', file.sha256))?.equals(png)).toBe(true);
+  });
+
+  it('keeps its bytes as long as it is there, others with the same bytes too', async () => {
+    const [first, second] = [await make('twice'), await make('twice')];
+    expect(second.key).toBe(first.key);
+    await sweepInputs(desk.deps, Date.now() + LATER_MS, 1_000);
+    expect(await deleteFile(desk.deps, 'twice', first.id)).toBe(true);
+    await sweepInputs(desk.deps, Date.now() + LATER_MS, 1_000);
+    expect(await stored('twice', first.sha256)).not.toBeNull();
+    expect(await deleteFile(desk.deps, 'twice', second.id)).toBe(true);
+    expect(await stored('twice', first.sha256)).not.toBeNull();
+    await sweepInputs(desk.deps, Date.now() + LATER_MS, 1_000);
+    expect(await stored('twice', first.sha256)).toBeNull();
+    expect(await readFile(desk.deps, 'twice', second.id)).toBeNull();
+  });
+
+  it('that is deleted leaves its bytes to the jobs that need them', async () => {
+    const file = await make('job');
+    const references = { images: [{ param: 'images[0]', reference: { kind: 'file', fileId: file.id } as const }] };
+    const taken = await desk.desk.resolve('job', { ...references, mask: null, markup: null });
+    const until = Date.now() + 2 * LATER_MS;
+    await desk.desk.keep(
+      'job',
+      taken.images.map(({ held }) => held),
+      until,
+    );
+    await deleteFile(desk.deps, 'job', file.id);
+    await sweepInputs(desk.deps, Date.now() + LATER_MS, 1_000);
+    expect(await stored('job', file.sha256)).not.toBeNull();
+    await sweepInputs(desk.deps, until, 1_000);
+    expect(await stored('job', file.sha256)).toBeNull();
   });
 });
 

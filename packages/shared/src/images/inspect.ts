@@ -2,10 +2,10 @@
 // four raster formats; libvips then takes that format's loader and no other (measured with SVG behind each of the four
 // beginnings, sharp 0.35.5: refused as corrupt).
 import { createHash } from 'node:crypto';
-import sharp from 'sharp';
 import { ServiceError } from '../base/errors.ts';
 import { CONTENT_TYPES, type RasterFormat, sniffFormat } from './formats.ts';
 import type { ImageFormat } from './keys.ts';
+import { sharp } from './sharp.ts';
 import { measureSvg, type SvgSize } from './svg.ts';
 
 export interface ImageFacts {
@@ -26,13 +26,17 @@ const MAX_PIXELS = 34_000_000;
 const READ_OPTIONS = { limitInputPixels: MAX_PIXELS, failOn: 'error', sequentialRead: true } as const;
 
 /**
- * Lets this process's sharp load nothing but PNG, JPEG, WebP and GIF from memory. Process-wide and lasting, so it is for
- * main.ts to call, once; `inspectImage` is safe without it, other uses of sharp in the process may not be.
+ * Lets this process's sharp load nothing but PNG, JPEG, WebP and GIF from memory, and the first three from files (input
+ * images, inputs/inspect-input.ts). Process-wide and lasting, so it is for main.ts to call, once; `inspectImage` is safe
+ * without it, other uses of sharp in the process may not be.
  */
 export function blockOtherLoaders(): void {
   sharp.block({ operation: ['VipsForeignLoad'] });
   sharp.unblock({
-    operation: ['Png', 'Jpeg', 'Webp', 'Nsgif'].map((name) => `VipsForeignLoad${name}Buffer`),
+    operation: [
+      ...['Png', 'Jpeg', 'Webp', 'Nsgif'].map((name) => `VipsForeignLoad${name}Buffer`),
+      ...['Png', 'Jpeg', 'Webp'].map((name) => `VipsForeignLoad${name}File`),
+    ],
   });
 }
 

@@ -1,7 +1,9 @@
 // A job's outcome in the shape of OpenAI's own replies: ImagesResponse, or an error with its status.
-import { type PublicError, ServiceError, toPublicError } from '../base/errors.ts';
+import { ERROR_CODES, type PublicError, ServiceError, toPublicError } from '../base/errors.ts';
+import { findModel } from '../models/rules.ts';
 import type { PublicJob } from './public-job.ts';
-import type { JobRecord } from './record.ts';
+import type { JobRecord, ReplyEcho, StoredError } from './record.ts';
+import type { JobSpec } from './spec.ts';
 
 /** One image of the reply; the bytes of `b64_json` are filled in by whoever writes it. */
 export interface ResponseImage {
@@ -10,8 +12,14 @@ export interface ResponseImage {
   readonly revised_prompt?: string;
 }
 
+/** How a reply of `/v1/images/*` carries the images: as asked, else links for who asked for a model that had them. */
+export function responseFormatOf({ responseFormat, requestedModel, model }: JobSpec): 'url' | 'b64_json' {
+  if (responseFormat !== null) return responseFormat;
+  const rules = findModel(requestedModel ?? model);
+  return rules === null || rules.responseFormat === null ? 'b64_json' : 'url';
+}
+
 export function toImagesResponse(record: JobRecord, job: PublicJob) {
-  const { usage } = job;
   return {
     created: job.finished_at ?? job.created_at ?? 0,
     data: job.images.map(
@@ -21,14 +29,40 @@ export function toImagesResponse(record: JobRecord, job: PublicJob) {
         ...(image.revised_prompt === null ? {} : { revised_prompt: image.revised_prompt }),
       }),
     ),
-    output_format: record.spec.outputFormat,
-    usage: {
-      input_tokens: usage.input_tokens,
-      // A generation's input is its prompt alone.
-      input_tokens_details: { text_tokens: usage.input_tokens, image_tokens: 0 },
-      output_tokens: usage.output_tokens,
-      total_tokens: usage.total_tokens,
-    },
+    ...echoOf(record),
+    ...(isMetered(record) ? { usage: usageOf(record, job) } : {}),
+  };
+}
+
+/** What the images are: as the upstream said, else as it was asked; `auto` says nothing. */
+function echoOf({ spec, attempts }: JobRecord): ReplyEcho {
+  const told = attempts.find(({ echo }) => echo !== undefined)?.echo ?? {};
+  const { background, quality, size } = { ...spec.body, ...told } as Readonly<Record<string, unknown>>;
+  const delivered = spec.downscaleTo === null ? size : `${spec.downscaleTo.width}x${spec.downscaleTo.height}`;
+  return {
+    ...known('background', background),
+    output_format: told.output_format ?? spec.outputFormat,
+    ...known('quality', quality),
+    ...known('size', delivered),
+  };
+}
+
+function known(name: keyof ReplyEcho, value: unknown): ReplyEcho {
+  return typeof value === 'string' && value !== 'auto' ? { [name]: value } : {};
+}
+
+/** DALL·E models tell no tokens; 0 would be a lie. */
+function isMetered({ attempts }: JobRecord): boolean {
+  return attempts.some(({ inputTokens }) => inputTokens !== undefined);
+}
+
+function usageOf({ attempts }: JobRecord, { usage }: PublicJob) {
+  const imageTokens = attempts.reduce((sum, { inputImageTokens = 0 }) => sum + inputImageTokens, 0);
+  return {
+    input_tokens: usage.input_tokens,
+    input_tokens_details: { text_tokens: usage.input_tokens - imageTokens, image_tokens: imageTokens },
+    output_tokens: usage.output_tokens,
+    total_tokens: usage.total_tokens,
   };
 }
 
@@ -38,7 +72,14 @@ export function toErrorResponse(record: JobRecord, job: PublicJob): { status: nu
   const fallback = new ServiceError('internal_error', 'The job ended without images and without an error.');
   const error: PublicError = job.errors[0] ?? toPublicError(fallback);
   return {
-    status: stored?.status ?? 500,
+    status: statusOf(stored, error.code),
     error: { message: error.message, type: error.type, param: error.param, code: error.code },
   };
+}
+
+/** A 2xx without images is no status to answer with. */
+function statusOf(stored: StoredError | null, code: string | null): number {
+  if (stored?.status !== undefined) return stored.status >= 400 ? stored.status : ERROR_CODES.upstream_error.status;
+  const own = Object.entries(ERROR_CODES).find(([name]) => name === code)?.[1];
+  return own?.status ?? ERROR_CODES.internal_error.status;
 }

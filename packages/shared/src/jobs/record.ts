@@ -57,8 +57,15 @@ export interface AttemptRow {
   /** The most it can have cost; null = no price is known. Absent once it has succeeded. */
   readonly upperBoundMicroUsd?: number | null;
   readonly inputTokens?: number;
+  /** Those of `inputTokens` that input images took; the others are text. Absent when 0. */
+  readonly inputImageTokens?: number;
   readonly outputTokens?: number;
+  /** Absent when the upstream said nothing that does not stand in `spec.body` (the format: in `spec.outputFormat`). */
+  readonly echo?: ReplyEcho;
 }
+
+/** What the upstream says it has made, where that is not what was sent: what `auto`, or a field left out, became. */
+export type ReplyEcho = Readonly<Partial<Record<'background' | 'output_format' | 'quality' | 'size', string>>>;
 
 /** An image in storage, measured from its bytes. */
 export interface ImageRow {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeSpec, encodeSpec, type JobSpec } from './spec.ts';
+import { decodeSpec, encodeSpec, inputsOf, type JobSpec } from './spec.ts';
 
 const SPEC: JobSpec = {
   account: 'acme',
@@ -25,10 +25,18 @@ const SPEC: JobSpec = {
 };
 
 test('a spec comes back as it was, whatever it holds', () => {
+  const image = fc.oneof(
+    fc.record({ file_id: fc.string(), sha256: fc.string() }, { requiredKeys: [] }),
+    fc.jsonValue(),
+  );
+  const fields = fc.oneof(
+    fc.dictionary(fc.string(), fc.jsonValue()),
+    fc.record({ images: fc.array(image), mask: image }, { requiredKeys: [] }),
+  );
   const changes = fc.record(
     {
-      input: fc.dictionary(fc.string(), fc.jsonValue()),
-      body: fc.dictionary(fc.string(), fc.jsonValue()),
+      input: fields,
+      body: fields,
       warnings: fc.array(fc.string()),
       metadata: fc.dictionary(fc.string(), fc.string()),
       priority: fc.constantFrom('high' as const, 'normal' as const, 'low' as const),
@@ -52,4 +60,20 @@ test('the prompt is kept once', () => {
   const prompt = 'a long prompt '.repeat(100);
   const text = encodeSpec({ ...SPEC, input: { ...SPEC.input, prompt }, body: { ...SPEC.body, prompt } });
   expect(text.split(prompt)).toHaveLength(2);
+});
+
+test('an input image is kept once, and where it came from', () => {
+  const ref = { sha256: 'a'.repeat(64), content_type: 'image/png', bytes: 9, width: 3, height: 3 };
+  const spec: JobSpec = {
+    ...SPEC,
+    operation: 'edit',
+    sentAs: 'edit',
+    input: { prompt: 'a cat', images: [{ file_id: 'file-1', ...ref }], mask: ref },
+    body: { model: SPEC.model, prompt: 'a cat', images: [ref], mask: ref },
+  };
+  const text = encodeSpec(spec);
+  expect(text.split(ref.sha256)).toHaveLength(3);
+  expect(decodeSpec(text, spec)).toEqual(spec);
+  expect(inputsOf(spec)).toEqual({ images: [ref], mask: ref, markup: null });
+  expect(inputsOf(SPEC)).toEqual({ images: [], mask: null, markup: null });
 });

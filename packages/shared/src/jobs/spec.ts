@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ImageFormat } from '../images/keys.ts';
 import type { Operation } from '../models/rules.ts';
+import type { InputRef, InputSet } from '../requests/inputs.ts';
 import type { Priority } from '../requests/submission.ts';
 import type { Webhook } from '../requests/webhook.ts';
 
@@ -16,7 +17,7 @@ export interface JobSpec {
   readonly lane: string;
   /** The caller's body as accepted. */
   readonly input: Readonly<Record<string, unknown>>;
-  /** The body sent upstream, without `n`. */
+  /** The body sent upstream, without `n`; input images as `InputRef`s, see `inputsOf`. */
   readonly body: Readonly<Record<string, unknown>>;
   /** Image indexes of each call. */
   readonly calls: readonly (readonly number[])[];
@@ -32,6 +33,12 @@ export interface JobSpec {
   readonly customId: string | null;
   /** Who hears of its events; null = nobody. Never shown. */
   readonly webhook: Webhook | null;
+}
+
+/** The input images of a job's upstream request; none of a generation. */
+export function inputsOf({ body }: Pick<JobSpec, 'body'>): InputSet<InputRef> {
+  const { images = [], mask = null, markup = null } = body as Partial<InputSet<InputRef>>;
+  return { images, mask, markup };
 }
 
 /** What most jobs have; left out in Redis. */
@@ -50,13 +57,26 @@ const USUAL = {
 interface Stored {
   readonly [field: string]: unknown;
   readonly body: Readonly<Record<string, unknown>>;
-  /** Fields of `body` that are the same in `input`: most of all the prompt. */
+  /** Fields of `body` that follow from `input`: most of all the prompt, and the images. */
   readonly same: readonly string[];
+}
+
+const IMAGE_FIELDS: readonly string[] = ['images', 'mask', 'markup'];
+
+/** A field of `input` as it stands in most bodies: images without where they came from. */
+function sentOf(name: string, value: unknown): unknown {
+  if (!IMAGE_FIELDS.includes(name)) return value;
+  return Array.isArray(value) ? value.map(withoutSource) : withoutSource(value);
+}
+
+function withoutSource(image: unknown): unknown {
+  if (typeof image !== 'object' || image === null || Array.isArray(image)) return image;
+  return Object.fromEntries(Object.entries(image).filter(([name]) => name !== 'file_id' && name !== 'image_url'));
 }
 
 export function encodeSpec(spec: JobSpec): string {
   const { body, input, account: _, batchId: __, lane, requestedModel, sentAs, ...rest } = spec;
-  const same = Object.keys(body).filter((name) => isDeepStrictEqual(body[name], input[name]));
+  const same = Object.keys(body).filter((name) => isDeepStrictEqual(body[name], sentOf(name, input[name])));
   const unusual = Object.entries(rest).filter(
     ([name, value]) => !isDeepStrictEqual(value, USUAL[name as keyof typeof USUAL]),
   );
@@ -73,7 +93,7 @@ export function encodeSpec(spec: JobSpec): string {
 export function decodeSpec(text: string, owner: Pick<JobSpec, 'account' | 'batchId'>): JobSpec {
   const { body, same, ...rest } = JSON.parse(text) as Stored &
     Pick<JobSpec, 'input' | 'model'> & { operation?: Operation };
-  const shared = Object.fromEntries(same.map((name) => [name, rest.input[name]]));
+  const shared = Object.fromEntries(same.map((name) => [name, sentOf(name, rest.input[name])]));
   const operation = rest.operation ?? USUAL.operation;
   const derived = { lane: rest.model, requestedModel: rest.model, sentAs: operation };
   return { ...USUAL, ...derived, ...rest, ...owner, body: { ...shared, ...body } } as unknown as JobSpec;

@@ -9,6 +9,7 @@ import {
   beginAttempt,
   createJob,
   type Finish,
+  failCall,
   finishAttempt,
   type Gate,
   type JobSteps,
@@ -365,6 +366,63 @@ describe('the end of an attempt', () => {
       callOutcome: 'succeeded',
       jobEnded: 'completed',
     });
+  });
+});
+
+describe('a call that can never be sent', () => {
+  const error = { code: 'input_lost', type: 'server_error', message: 'gone', param: 'images[0]', status: 500 };
+  const fail = async (jobId: string, call: number, changes: Partial<Gate> = {}) => {
+    const { lockKey, lockToken } = await gateOf(jobId, call, changes);
+    return failCall(steps, { jobId, call, run: 1, lockKey, lockToken, error });
+  };
+
+  test('fails without an attempt and ends its job when it was the last', async () => {
+    const id = await newJob();
+    await finishAttempt(steps, success(id, 0, await begin(id, 0)));
+    expect(await fail(id, 1)).toEqual({ kind: 'failed', jobEnded: 'incomplete' });
+    const ended = await job(id);
+    expect(ended.calls[1]).toMatchObject({ outcome: 'failed', attempts: 0, error });
+    expect(ended.attempts).toHaveLength(1);
+    expect(await fail(id, 1)).toEqual({ kind: 'done' });
+  });
+
+  test('leaves the job open while other calls are', async () => {
+    const id = await newJob();
+    expect(await fail(id, 0)).toEqual({ kind: 'failed', jobEnded: null });
+    expect((await job(id)).status).toBe('queued');
+  });
+
+  test('shows an earlier attempt nobody saw the end of as unknown', async () => {
+    const id = await newJob({ calls: [[0]] });
+    await begin(id, 0);
+    expect(await fail(id, 0)).toEqual({ kind: 'failed', jobEnded: 'failed' });
+    expect((await job(id)).attempts[0]).toMatchObject({ outcome: 'unknown', code: 'worker_lost' });
+  });
+
+  test('is withheld when its job was cancelled meanwhile', async () => {
+    const id = await newJob({ calls: [[0]] });
+    await begin(id, 0);
+    await withholdCalls(steps, id, 1, 'cancelled');
+    expect(await fail(id, 0)).toEqual({ kind: 'withheld', jobEnded: 'cancelled' });
+  });
+
+  test('is left alone by a worker that has lost its item, and by an item of an earlier run', async () => {
+    const id = await newJob({ calls: [[0]] });
+    expect(await fail(id, 0, { lockToken: 'worker-2:7' })).toEqual({ kind: 'lost' });
+    await finishAttempt(steps, failure(id, 0, await begin(id, 0)));
+    await retryJob(steps, id, SPEC);
+    expect(await fail(id, 0)).toEqual({ kind: 'done' });
+    expect(await fail(newJobId(), 0)).toEqual({ kind: 'gone' });
+  });
+
+  test('of a batch counts its line as failed', async () => {
+    const batchId = 'batch_01kb4xwqf7c0v3m8r5y2d9tz6p';
+    await steps.redis.hset(steps.keys.batch(batchId), 'status', 'in_progress');
+    const id = newJobId();
+    await createJob(steps, id, { ...SPEC, calls: [[0]], batchId }, null);
+    await fail(id, 0);
+    expect(await steps.redis.hgetall(steps.keys.batch(batchId))).toMatchObject({ submitted: '1', failed: '1' });
+    expect(await steps.redis.scard(steps.keys.batchOpenJobs(batchId))).toBe(0);
   });
 });
 

@@ -3,11 +3,14 @@
 //   call:  no outcome ──begin-attempt──▶ attempt open ──note-answer──▶ answered ──finish-attempt──▶ succeeded | failed
 //              │  ▲                          │                                        │
 //              │  └── retry, later ──────────┴── worker lost: closed as unknown ──────┘ images missing: again
-//              └──withhold-calls (cancel, time over)──▶ withheld
+//              ├──withhold-calls (cancel, time over)──▶ withheld
+//              └──fail-call (an input image is gone)──▶ failed, without an attempt
 //   job:   queued ─▶ in_progress ─▶ completed | incomplete | failed | cancelled | expired ──retry-job──▶ queued, run+1
 //
 // What a crash leaves behind: before begin-attempt nothing; after it an open row, which the next begin-attempt of the
-// call closes as unknown; after note-answer a row known to be paid; stored bytes are found under their fixed key.
+// call (or fail-call) closes as unknown; after note-answer a row known to be paid; stored bytes are found under their
+// fixed key. Whatever a request needs (its permit, its input images) is taken before begin-attempt, so that a crash or
+// failure while taking it leaves nothing: between begin-attempt and the socket nothing is awaited that could be known before.
 import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript, type Script } from '../base/redis.ts';
@@ -21,13 +24,15 @@ import {
   toStoredImageRow,
 } from './record.ts';
 import { encodeSpec, type JobSpec } from './spec.ts';
+import type { Asking } from './unanswered.ts';
 
 const load = (step: string): Script => loadScript(import.meta.url, 'lua/lib.lua', `lua/${step}.lua`);
-const CREATE = load('create-job');
+const CREATE = loadScript(import.meta.url, 'lua/unanswered.lua', 'lua/lib.lua', 'lua/create-job.lua');
 const BEGIN = load('begin-attempt');
 const NOTE_ANSWER = load('note-answer');
 const FINISH = load('finish-attempt');
 const WITHHOLD = load('withhold-calls');
+const FAIL_CALL = load('fail-call');
 const RETRY = load('retry-job');
 
 /** The sweep looks at a new job for the first time after this long; by then its items have long been added. */
@@ -48,18 +53,24 @@ export interface Idempotency {
 export type Created =
   | { readonly kind: 'created'; readonly id: string; readonly createdAt: number }
   | { readonly kind: 'exists'; readonly id: string }
+  /** A client's own retry: this is what its earlier try has made. */
+  | { readonly kind: 'joined'; readonly id: string }
   /** Its batch takes no more jobs. */
   | { readonly kind: 'closed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string };
 
 const IDEMPOTENCY_LIFE_MS = 48 * 3_600_000;
 
-/** Records a job. `exists`: the id or idempotency key was used before; `conflict`: for another body. */
+/**
+ * Records a job. `exists`: the id or idempotency key was used before; `conflict`: for another body. `asking`: the client
+ * that waits for the reply; null when nobody may join, as when its idempotency key says what is the same.
+ */
 export async function createJob(
   steps: JobSteps,
   id: string,
   spec: JobSpec,
   idempotency: Idempotency | null,
+  asking: Asking | null = null,
 ): Promise<Created> {
   const { redis, keys } = steps;
   const images = spec.calls.reduce((sum, call) => sum + call.length, 0);
@@ -72,6 +83,7 @@ export async function createJob(
       keys.openJobs,
       keys.idempotency(spec.account, idempotency?.keyHash ?? ''),
       keys.accounts,
+      keys.unanswered(spec.account, asking?.fingerprint ?? ''),
     ],
     [
       id,
@@ -85,6 +97,8 @@ export async function createJob(
       IDEMPOTENCY_LIFE_MS,
       spec.batchId ?? '',
       toWebhookMark(spec.webhook),
+      asking?.asker ?? '',
+      asking?.isRetry === true ? 1 : 0,
     ],
   )) as [Created['kind'], string, number];
   return { kind: reply[0], id: reply[1], createdAt: reply[2] };
@@ -137,7 +151,18 @@ export async function beginAttempt(steps: JobSteps, gate: Gate): Promise<GateAns
 }
 
 export type AttemptFacts = Partial<
-  Pick<AttemptRow, 'status' | 'code' | 'requestId' | 'costMicroUsd' | 'extraMicroUsd' | 'inputTokens' | 'outputTokens'>
+  Pick<
+    AttemptRow,
+    | 'status'
+    | 'code'
+    | 'requestId'
+    | 'costMicroUsd'
+    | 'extraMicroUsd'
+    | 'inputTokens'
+    | 'inputImageTokens'
+    | 'outputTokens'
+    | 'echo'
+  >
 >;
 
 /** The reply is here and paid. Never throws away the row; false when there is no such attempt. */
@@ -213,6 +238,34 @@ export async function withholdCalls(
     JobStatus,
   ];
   return reply[0] === 'gone' ? { kind: 'gone' } : { kind: reply[0], status: reply[1] };
+}
+
+export interface CallFailure {
+  readonly jobId: string;
+  readonly call: number;
+  readonly run: number;
+  /** Redis key of the queue item's lock, and the token it must hold. */
+  readonly lockKey: string;
+  readonly lockToken: string;
+  readonly error: StoredError;
+}
+
+export type FailedCall =
+  | { readonly kind: 'gone' | 'done' | 'lost' }
+  /** `jobEnded`: the job's status when this was the last call, else null. */
+  | { readonly kind: 'withheld' | 'failed'; readonly jobEnded: JobStatus | null };
+
+/** Ends a call that can never be sent, without an attempt. First outcome wins; a job that is cancelled or over is withheld. */
+export async function failCall(steps: JobSteps, failure: CallFailure): Promise<FailedCall> {
+  const { redis, keys } = steps;
+  const [kind, ended] = (await runScript(
+    redis,
+    FAIL_CALL,
+    [keys.job(failure.jobId), failure.lockKey],
+    [failure.call, failure.lockToken, failure.run, JSON.stringify(failure.error), toRetention(steps)],
+  )) as [FailedCall['kind'], (JobStatus | '')?];
+  if (kind !== 'withheld' && kind !== 'failed') return { kind };
+  return { kind, jobEnded: ended === undefined || ended === '' ? null : ended };
 }
 
 export type Retried =

@@ -8,6 +8,12 @@ export async function readJob(redis: Redis, keys: Keys, id: string): Promise<Job
   return toJobRecord(await redis.hgetall(keys.job(id)));
 }
 
+/** Its status alone, at the cost of one small field; null when there is no such job. */
+export async function readStatus(redis: Redis, keys: Keys, id: string): Promise<JobStatus | null> {
+  const state = await redis.hget(keys.job(id), 'state');
+  return state === null ? null : (JSON.parse(state) as Pick<JobRecord, 'status'>).status;
+}
+
 export interface JobFilter {
   readonly status?: JobStatus;
   readonly operation?: Operation;

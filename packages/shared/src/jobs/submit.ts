@@ -7,6 +7,7 @@ import type { Submission } from '../requests/submission.ts';
 import type { JobRecord } from './record.ts';
 import type { JobSpec } from './spec.ts';
 import { type Created, createJob, type Idempotency, type JobSteps } from './steps.ts';
+import type { Asking } from './unanswered.ts';
 
 export interface SubmitDeps {
   readonly steps: JobSteps;
@@ -19,15 +20,16 @@ export interface SubmitDeps {
 
 /**
  * Records the job and queues its calls. Rejects only while nothing is recorded: once it is, the job is accepted, also
- * when queueing fails. `exists` and `conflict` queue nothing.
+ * when queueing fails. `exists`, `joined` and `conflict` queue nothing.
  */
 export async function submitJob(
   deps: SubmitDeps,
   account: string,
   submission: Submission,
   idempotency: Idempotency | null,
+  asking: Asking | null,
 ): Promise<Created> {
-  return submitSpec(deps, newJobId(), toJobSpec(account, submission, deps.imagesPerMinuteOf), idempotency);
+  return submitSpec(deps, newJobId(), toJobSpec(account, submission, deps.imagesPerMinuteOf), idempotency, asking);
 }
 
 /** The same for a spec made by the caller, under a fixed id: repeating it makes one job. */
@@ -36,8 +38,9 @@ export async function submitSpec(
   id: string,
   spec: JobSpec,
   idempotency: Idempotency | null,
+  asking: Asking | null = null,
 ): Promise<Created> {
-  const created = await createJob(deps.steps, id, spec, idempotency);
+  const created = await createJob(deps.steps, id, spec, idempotency, asking);
   if (created.kind !== 'created') return created;
   try {
     await deps.queues.add(spec.lane, spec.priority, itemsOf(created.id, spec.calls.keys(), 1));

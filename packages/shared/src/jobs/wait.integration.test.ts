@@ -12,12 +12,13 @@ let test: TestRedis;
 let steps: JobSteps;
 let subscriber: Redis;
 let waiter: JobWaiter;
+const stopping = new AbortController();
 beforeAll(async () => {
   test = await openTestRedis();
   const keys = keysOf(test.prefix);
   steps = { redis: test.redis, keys, retentionMs: 3_600_000 };
   subscriber = new Redis(test.url);
-  waiter = buildJobWaiter(test.redis, keys, await openJobChanges(subscriber, keys));
+  waiter = buildJobWaiter(test.redis, keys, await openJobChanges(subscriber, keys), stopping.signal);
 });
 afterAll(async () => {
   subscriber.disconnect();
@@ -84,5 +85,12 @@ describe('waiting', () => {
     const answer = waiter.wait(id, 60_000, leaving.signal);
     leaving.abort();
     expect((await answer)?.status).toBe('queued');
+  });
+
+  it('answers all who wait when the process stops', async () => {
+    const id = await newJob();
+    const answers = Array.from({ length: 50 }, () => waiter.wait(id, 60_000, never));
+    stopping.abort();
+    expect((await Promise.all(answers)).map((record) => record?.status)).toEqual(answers.map(() => 'queued'));
   });
 });

@@ -23,11 +23,11 @@ type TokenPrices = NonNullable<ModelRules['prices']['perMillionTokens']>;
 const PROMPT_OVERHEAD_TOKENS = 6;
 /** English prose has about four characters a token. */
 const CHARACTERS_PER_TOKEN = 4;
-const IMAGE_FIELDS = ['image', 'images', 'mask', 'markup'];
+const IMAGE_FIELDS = ['images', 'mask', 'markup'];
 
 /**
  * Expected price of one call for `images` images; the prompt counts once. Null when it cannot be known before: an
- * unknown model, quality or size `auto`, a preview format, input images.
+ * unknown model, quality or size `auto`, a preview format, input images that are charged by tokens.
  */
 export function estimateMicroUsd(model: string, body: UpstreamBody, images: number): number | null {
   const rules = findModel(model);
@@ -99,11 +99,14 @@ function countOf(tokens: unknown): number | null {
   return typeof tokens === 'number' && Number.isInteger(tokens) && tokens >= 0 ? tokens : null;
 }
 
+/** What an input image comes to in tokens is not published; models with a price list charge nothing for it. */
 function isUnforeseeable(rules: ModelRules, body: UpstreamBody): boolean {
-  return hasInputImages(body) || rules.outputFormat?.previewOnly.includes(String(body['output_format'])) === true;
+  const hasOpenInput = hasInputImages(body) && rules.prices.perMillionTokens !== null;
+  return hasOpenInput || rules.outputFormat?.previewOnly.includes(String(body['output_format'])) === true;
 }
 
-function hasInputImages(body: UpstreamBody): boolean {
+/** Whether input images go with the body, measured already or not. */
+export function hasInputImages(body: UpstreamBody): boolean {
   return IMAGE_FIELDS.some((field) => body[field] !== undefined);
 }
 

@@ -1,11 +1,11 @@
 // One model as `GET /v1/models` shows it: OpenAI's model object plus the rules. snake_case is made here.
-import { isRetired, OPERATIONS } from './rules.ts';
+import type { LearnedModels } from './learned.ts';
+import { isDeprecated, isRetired, OPERATIONS, shutdownDateOf } from './rules.ts';
 import type { ModelRules } from './schema.ts';
 import { replacementOf } from './translate.ts';
 
-/** `created` is 0 where the release date is not known; money is USD. `now` in ms; `learned`: ids the upstream has answered "does not exist" for. */
-export function toPublicModel(rules: ModelRules, now: number, learned?: ReadonlySet<string>) {
-  const status = isRetired(rules, now, learned) ? ('retired' as const) : rules.status;
+/** `created` is 0 where the release date is not known; money is USD. `now` in ms. */
+export function toPublicModel(rules: ModelRules, now: number, learned?: LearnedModels) {
   return {
     id: rules.id,
     object: 'model' as const,
@@ -13,8 +13,8 @@ export function toPublicModel(rules: ModelRules, now: number, learned?: Readonly
     owned_by: 'openai',
     family: rules.family,
     snapshots: rules.snapshots,
-    status,
-    shutdown_date: rules.shutdownDate,
+    status: statusOf(rules, now, learned),
+    shutdown_date: shutdownDateOf(rules, learned),
     replacement: replacementOf(rules)?.id ?? null,
     operations: OPERATIONS.filter((operation) => rules.operations[operation]),
     ...fieldsOf(rules),
@@ -23,6 +23,11 @@ export function toPublicModel(rules: ModelRules, now: number, learned?: Readonly
     as_of: rules.asOf,
     source: rules.source,
   };
+}
+
+function statusOf(rules: ModelRules, now: number, learned?: LearnedModels): ModelRules['status'] {
+  if (isRetired(rules, now, learned)) return 'retired';
+  return isDeprecated(rules, learned) ? 'deprecated' : 'live';
 }
 
 function fieldsOf(rules: ModelRules) {

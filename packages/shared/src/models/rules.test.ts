@@ -1,6 +1,19 @@
 import { describe, expect, test } from 'vitest';
+import type { LearnedModels } from './learned.ts';
 import data from './openai.json' with { type: 'json' };
-import { findModel, isRetired, LANES, laneOf, limitNamesOf, MODEL_NAMES, MODELS, nearestNames } from './rules.ts';
+import {
+  announcedShutdownOf,
+  findModel,
+  isDeprecated,
+  isRetired,
+  LANES,
+  laneOf,
+  limitNamesOf,
+  MODEL_NAMES,
+  MODELS,
+  nearestNames,
+  shutdownDateOf,
+} from './rules.ts';
 import { dataSchema } from './schema.ts';
 
 const rulesOf = (id: string) => findModel(id) ?? expect.fail(`no rules of ${id}`);
@@ -77,10 +90,54 @@ describe('retirement', () => {
 
   test('"does not exist" retires a deprecated model early, by id or snapshot, but never a live one', () => {
     const now = at('2026-11-22');
-    expect(isRetired(rulesOf('gpt-image-1.5'), now, new Set(['gpt-image-1.5']))).toBe(true);
-    expect(isRetired(rulesOf('gpt-image-1.5'), now, new Set(['gpt-image-1.5-2025-12-16']))).toBe(true);
-    expect(isRetired(rulesOf('gpt-image-1.5'), now, new Set(['gpt-image-1-mini']))).toBe(false);
-    expect(isRetired(rulesOf('gpt-image-2'), now, new Set(['gpt-image-2']))).toBe(false);
+    const unknown = (id: string): LearnedModels => ({ retired: new Set([id]), shutdownDates: new Map() });
+    expect(isRetired(rulesOf('gpt-image-1.5'), now, unknown('gpt-image-1.5'))).toBe(true);
+    expect(isRetired(rulesOf('gpt-image-1.5'), now, unknown('gpt-image-1.5-2025-12-16'))).toBe(true);
+    expect(isRetired(rulesOf('gpt-image-1.5'), now, unknown('gpt-image-1-mini'))).toBe(false);
+    expect(isRetired(rulesOf('gpt-image-2'), now, unknown('gpt-image-2'))).toBe(false);
+  });
+});
+
+describe('a shutdown day the upstream told', () => {
+  const told = (id: string, date: string): LearnedModels => ({
+    retired: new Set(),
+    shutdownDates: new Map([[id, date]]),
+  });
+
+  test.each([
+    ['earlier than the data', 'gpt-image-1.5', '2026-11-25', '2026-11-24T23:59:59.999Z', false],
+    ['earlier than the data', 'gpt-image-1.5', '2026-11-25', '2026-11-25', true],
+    ['later than the data', 'gpt-image-1.5', '2027-02-01', '2026-12-01', false],
+    ['later than the data', 'gpt-image-1.5', '2027-02-01', '2027-01-31T23:59:59.999Z', false],
+    ['later than the data', 'gpt-image-1.5', '2027-02-01', '2027-02-01', true],
+    ['where the data has none', 'gpt-image-2', '2027-03-01', '2027-02-28T23:59:59.999Z', false],
+    ['where the data has none', 'gpt-image-2', '2027-03-01', '2027-03-01', true],
+    ['of a model that is retired', 'gpt-image-1', '2036-01-01', '2026-11-22', true],
+  ])('%s: %s with %s is retired at %s: %j', (_, id, date, now, retired) => {
+    expect(isRetired(rulesOf(id), at(now), told(id, date))).toBe(retired);
+  });
+
+  test('replaces the day of the data, but revives nothing', () => {
+    expect(shutdownDateOf(rulesOf('gpt-image-1.5'), told('gpt-image-1.5', '2027-02-01'))).toBe('2027-02-01');
+    expect(shutdownDateOf(rulesOf('gpt-image-1.5'), told('gpt-image-2', '2027-02-01'))).toBe('2026-12-01');
+    expect(shutdownDateOf(rulesOf('gpt-image-1'), told('gpt-image-1', '2036-01-01'))).toBe('2026-10-23');
+    expect(shutdownDateOf(rulesOf('gpt-image-2'))).toBeNull();
+  });
+
+  test('makes a live model a deprecated one, so that "does not exist" retires it', () => {
+    const learned = { ...told('gpt-image-2', '2027-03-01'), retired: new Set(['gpt-image-2']) };
+    expect(isDeprecated(rulesOf('gpt-image-2'))).toBe(false);
+    expect(isDeprecated(rulesOf('gpt-image-2'), learned)).toBe(true);
+    expect(isRetired(rulesOf('gpt-image-2'), at('2026-11-22'), learned)).toBe(true);
+  });
+
+  test.each([
+    ['2026-11-21T23:59:59.999Z', null],
+    ['2026-11-22', '2026-12-22'],
+    ['2026-12-22', '2026-12-22'],
+    ['2036-01-01', '2026-12-22'],
+  ])('2026-12-22 is announced at %s as %j: 30 days before and ever after', (now, announced) => {
+    expect(announcedShutdownOf(rulesOf('gpt-image-2'), at(now), told('gpt-image-2', '2026-12-22'))).toBe(announced);
   });
 });
 

@@ -1,5 +1,6 @@
 // The rules of every OpenAI image model, and how to find them. Everything specific to a model is a row of openai.json;
 // nothing here or elsewhere asks for a model by name. Time is passed in.
+import type { LearnedModels } from './learned.ts';
 import data from './openai.json' with { type: 'json' };
 import type { Migration, ModelRules } from './schema.ts';
 import { dataSchema } from './schema.ts';
@@ -41,13 +42,37 @@ export function limitNamesOf(modelId: string): string[] {
 }
 
 /**
- * True from the shutdown day (UTC) on, or before it when the upstream has answered "does not exist" for a model the
- * rules call deprecated (`learned`: ids or snapshots). `now` in ms.
+ * First UTC day (`YYYY-MM-DD`) on which the model no longer answers; null when none is known. A day the upstream gave
+ * replaces the one in the data, but never revives a model the data calls retired.
  */
-export function isRetired(rules: ModelRules, now: number, learned?: ReadonlySet<string>): boolean {
+export function shutdownDateOf(rules: ModelRules, learned?: LearnedModels): string | null {
+  if (rules.status === 'retired') return rules.shutdownDate;
+  return learned?.shutdownDates.get(rules.id) ?? rules.shutdownDate;
+}
+
+/** True when the model's end has been announced, by the data or by the upstream, or has come. */
+export function isDeprecated(rules: ModelRules, learned?: LearnedModels): boolean {
+  return rules.status !== 'live' || shutdownDateOf(rules, learned) !== null;
+}
+
+/**
+ * True from the shutdown day (UTC) on, or before it when the upstream has answered "does not exist" for a deprecated
+ * model. `now` in ms.
+ */
+export function isRetired(rules: ModelRules, now: number, learned?: LearnedModels): boolean {
   if (rules.status === 'retired') return true;
-  if (rules.shutdownDate !== null && now >= Date.parse(rules.shutdownDate)) return true;
-  return rules.status === 'deprecated' && [rules.id, ...rules.snapshots].some((name) => learned?.has(name));
+  const shutdownDate = shutdownDateOf(rules, learned);
+  if (shutdownDate !== null && now >= Date.parse(shutdownDate)) return true;
+  return isDeprecated(rules, learned) && [rules.id, ...rules.snapshots].some((name) => learned?.retired.has(name));
+}
+
+/** How long before a shutdown callers are warned. */
+const SHUTDOWN_NOTICE_MS = 30 * 86_400_000;
+
+/** The shutdown day callers are to be told of: from 30 days before it on, and ever after it; null before. `now` in ms. */
+export function announcedShutdownOf(rules: ModelRules, now: number, learned?: LearnedModels): string | null {
+  const shutdownDate = shutdownDateOf(rules, learned);
+  return shutdownDate !== null && now >= Date.parse(shutdownDate) - SHUTDOWN_NOTICE_MS ? shutdownDate : null;
 }
 
 const LONGEST_NAME = 64;

@@ -58,6 +58,14 @@ const outputTokens = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('formula'), axisFactors: z.record(z.string(), count) }),
 ]);
 
+/**
+ * `json` null: the upstream takes edits as forms only. `onlyFields` stand in the JSON schema and not in the form's
+ * (openai-images.md 2.2); `maxUrlLength`: characters of an `image_url`.
+ */
+const edit = z.strictObject({
+  json: z.strictObject({ onlyFields: z.array(z.string()), maxUrlLength: count }).nullable(),
+});
+
 const text = z.strictObject({ maxLength: count.nullable() });
 
 const modelRules = z.strictObject({
@@ -70,6 +78,8 @@ const modelRules = z.strictObject({
     .string()
     .regex(/^\d{4}-\d{2}(-\d{2})?$/)
     .nullable(),
+  /** Day of the notice (developers.openai.com/api/docs/deprecations, read 2026-11-22); null when none is known. */
+  deprecatedOn: date.nullable(),
   /** First UTC day on which the model no longer answers. */
   shutdownDate: date.nullable(),
   asOf: date,
@@ -90,7 +100,8 @@ const modelRules = z.strictObject({
   moderation: choice.nullable(),
   complexity: choice.nullable(),
   inputFidelity: choice.nullable(),
-  gif: z.strictObject({ frameCount: range, frameDurationMs: range }).nullable(),
+  /** `notWith`: image fields that do not go with GIF output (openai npm 7.57.0, `ImageEditParams.frame_count`). */
+  gif: z.strictObject({ notWith: z.array(z.literal('mask')), frameCount: range, frameDurationMs: range }).nullable(),
   /** `n`: images of one call with SVG output. `separateUsage`: part of the cost is not in `usage`. */
   svg: z.strictObject({ n: count, efforts: z.array(z.string()), separateUsage: z.boolean() }).nullable(),
   safetyIdentifier: text.nullable(),
@@ -98,7 +109,10 @@ const modelRules = z.strictObject({
   inputImages: inputImages.nullable(),
   mask: mask.nullable(),
   markup: z.strictObject({ notWith: z.literal('mask') }).nullable(),
+  edit: edit.nullable(),
   prices,
+  /** The most tokens one input image is said to take: good for a guess, no basis for a price. */
+  inputImageTokens: count.nullable(),
   outputTokens: outputTokens.nullable(),
 });
 
@@ -109,6 +123,8 @@ const migration = z.strictObject({
   quality: words,
   size: z.strictObject({ ruleTargets: words, listTargets: words, downscale: z.array(dimensions) }),
   rename: words,
+  /** What was called in DALL·E's days when no model was named (openai npm 6.49.0, `ImageGenerateParams.model`). */
+  unnamed: z.string(),
 });
 
 export const dataSchema = z
@@ -129,12 +145,22 @@ function inconsistencies(data: { models: ModelRules[]; migration: Migration }): 
   return [
     ...names.filter((name, i) => names.indexOf(name) !== i).map((name) => `${name} is named twice`),
     ...data.models.flatMap(defaultsOutside),
+    ...data.models.flatMap(editsWithoutImages),
     ...rows
       .flatMap(({ from, to }) => [from, to])
+      .concat(data.migration.unnamed)
       .flatMap((id) => (ids.includes(id) ? [] : `migration: no model ${id}`)),
     ...data.models
       .filter(({ id, status }) => status !== 'live' && !rows.some((row) => row.from === id && row.quality === null))
       .map(({ id }) => `migration: ${id} has no replacement`),
+  ];
+}
+
+function editsWithoutImages({ id, operations, edit: wire, inputImages: images }: ModelRules): string[] {
+  const takesImages = operations.edit || operations.variation;
+  return [
+    ...(operations.edit === (wire !== null) ? [] : [`${id}: edit says how edits are sent, of models that have them`]),
+    ...(takesImages === (images !== null) ? [] : [`${id}: inputImages belongs to models that take images`]),
   ];
 }
 

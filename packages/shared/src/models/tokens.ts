@@ -9,7 +9,7 @@ const AUTO_QUALITY = 'high';
 const AUTO_SIZE = '1024x1024';
 const CHARACTERS_PER_TOKEN = 4;
 
-/** Expected tokens of one call for `images` images, prompt included; 0 when the model's token counts are not known. */
+/** Expected tokens of one call for `images` images, prompt and input images included; 0 when the model's token counts are not known. */
 export function estimateTokens(model: string, body: UpstreamBody, images: number): number {
   const rules = findModel(model);
   if (rules === null) return 0;
@@ -17,7 +17,11 @@ export function estimateTokens(model: string, body: UpstreamBody, images: number
   if (output === null) return 0;
   const prompt =
     typeof body['prompt'] === 'string' ? Math.ceil(codePointsOf(body['prompt']) / CHARACTERS_PER_TOKEN) : 0;
-  return output * images + prompt;
+  return output * images + prompt + inputImagesOf(body) * (rules.inputImageTokens ?? 0);
+}
+
+function inputImagesOf({ images }: UpstreamBody): number {
+  return Array.isArray(images) ? images.length : 0;
 }
 
 function named(value: unknown, ifAuto: string): string {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { LearnedModels } from './learned.ts';
 import { findModel, MIGRATION, MODELS } from './rules.ts';
 import { downscaleOf, livingReplacementOf, renamedField, replacementOf, translateValue } from './translate.ts';
 
@@ -22,6 +23,21 @@ describe('the replacement of a retired model', () => {
   test('is nothing for a model that needs none', () => {
     expect(replacementOf(rulesOf('gpt-image-2'))).toBeNull();
     expect(livingReplacementOf(rulesOf('gpt-image-2'), undefined, now)).toBeNull();
+  });
+});
+
+describe('what the upstream told of models', () => {
+  const told = (dates: Record<string, string>): LearnedModels => ({
+    retired: new Set(),
+    shutdownDates: new Map(Object.entries(dates)),
+  });
+
+  test('a replacement that has been shut down is none', () => {
+    const learned = told({ 'gpt-image-2.6-sunburst': '2026-12-02' });
+    expect(livingReplacementOf(rulesOf('gpt-image-1.5'), undefined, now - 1, learned)?.id).toBe(
+      'gpt-image-2.6-sunburst',
+    );
+    expect(livingReplacementOf(rulesOf('gpt-image-1.5'), undefined, now, learned)).toBeNull();
   });
 });
 

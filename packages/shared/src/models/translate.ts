@@ -1,5 +1,6 @@
 // Retired → replacement, as the `migration` of the data says. Picks the model and translates single values; applying
 // them to a request body is requests/translate-fields.ts.
+import type { LearnedModels } from './learned.ts';
 import { findModel, isRetired, MIGRATION } from './rules.ts';
 import type { ModelRules } from './schema.ts';
 import type { Dimensions } from './size.ts';
@@ -16,7 +17,7 @@ export function livingReplacementOf(
   rules: ModelRules,
   quality: unknown,
   now: number,
-  learned?: ReadonlySet<string>,
+  learned?: LearnedModels,
 ): ModelRules | null {
   const seen = new Set<ModelRules>();
   let next = replacementOf(rules, quality);

@@ -1,5 +1,5 @@
 // One HTTP exchange through the guarded agent, limited in size, time and redirects, its body in memory. Used for
-// callers' webhooks and input images and for result URLs.
+// callers' webhooks and for result URLs; guarded-stream.ts is the same for a body that is not to be in memory.
 import type { Readable } from 'node:stream';
 import { type Dispatcher, errors, request } from 'undici';
 import { AddressBlockedError, type GuardedAgent } from './guard.ts';
@@ -47,6 +47,8 @@ export interface GuardedReply {
   readonly url: string;
 }
 
+export type BodyLimits = Pick<GuardedFetchOptions, 'maxBytes' | 'onOverflow' | 'method'>;
+
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /** Destroys a body nobody reads. Without a listener the error this causes would end the process (libraries.md 2). */
@@ -66,29 +68,32 @@ function requestHeaders(given: Readonly<Record<string, string>> = {}): Record<st
   return { ...Object.fromEntries(entries), 'accept-encoding': 'identity' };
 }
 
-function tooLarge(maxBytes: number): FetchFailure {
+export function tooLarge(maxBytes: number): FetchFailure {
   return new FetchFailure('too_large', `the reply is larger than ${maxBytes} bytes`);
 }
 
-async function readBody(reply: Dispatcher.ResponseData, options: GuardedFetchOptions): Promise<Buffer> {
-  const { maxBytes, onOverflow = 'fail', method = 'GET' } = options;
+/** Throws `FetchFailure` for a body that is known beforehand not to be taken. */
+export function assertBody(
+  reply: Dispatcher.ResponseData,
+  { maxBytes, onOverflow = 'fail', method = 'GET' }: BodyLimits,
+): void {
+  if (onOverflow === 'truncate') return;
   const encoding = reply.headers['content-encoding'] ?? 'identity';
-  const announced = Number(reply.headers['content-length'] ?? 0);
-  if (encoding !== 'identity' && encoding !== '' && onOverflow === 'fail') {
-    discard(reply.body);
+  if (encoding !== 'identity' && encoding !== '') {
     throw new FetchFailure('encoding', 'the reply is compressed, which was not asked for');
   }
-  if (announced > maxBytes && onOverflow === 'fail' && method !== 'HEAD') {
-    discard(reply.body);
-    throw tooLarge(maxBytes);
-  }
+  if (Number(reply.headers['content-length'] ?? 0) > maxBytes && method !== 'HEAD') throw tooLarge(maxBytes);
+}
+
+async function readBody(reply: Dispatcher.ResponseData, options: BodyLimits): Promise<Buffer> {
+  const { maxBytes, onOverflow = 'fail' } = options;
+  assertBody(reply, options);
   const chunks: Buffer[] = [];
   let total = 0;
   for await (const chunk of reply.body as AsyncIterable<Buffer>) {
     total += chunk.length;
     chunks.push(chunk);
     if (total > maxBytes) {
-      discard(reply.body);
       if (onOverflow === 'fail') throw tooLarge(maxBytes);
       break;
     }
@@ -96,13 +101,17 @@ async function readBody(reply: Dispatcher.ResponseData, options: GuardedFetchOpt
   return Buffer.concat(chunks, Math.min(total, maxBytes));
 }
 
+/** Makes of a final reply what the caller gets; the body is dropped afterwards, if there is anything left of it. */
+type ReadReply<T> = (reply: Dispatcher.ResponseData, facts: Omit<GuardedReply, 'body'>) => Promise<T>;
+
 /** Follows redirects until a reply is final. `signal` already carries the time limit. */
-async function exchange(
+async function exchange<T>(
   agent: GuardedAgent,
   start: string | URL,
   options: GuardedFetchOptions,
   signal: AbortSignal,
-): Promise<GuardedReply> {
+  read: ReadReply<T>,
+): Promise<T> {
   const { method = 'GET', maxRedirects = 0 } = options;
   let url = URL.parse(String(start));
   let headers = requestHeaders(options.headers);
@@ -118,8 +127,12 @@ async function exchange(
     });
     const location = reply.headers['location'];
     if (maxRedirects === 0 || !REDIRECTS.has(reply.statusCode) || typeof location !== 'string') {
-      const body = await readBody(reply, options);
-      return { status: reply.statusCode, headers: plainHeaders(reply.headers), body, url: url.href };
+      const facts = { status: reply.statusCode, headers: plainHeaders(reply.headers), url: url.href };
+      try {
+        return await read(reply, facts);
+      } finally {
+        discard(reply.body);
+      }
     }
     discard(reply.body);
     if (hop === maxRedirects) throw new FetchFailure('redirect', `more than ${maxRedirects} redirects`);
@@ -147,6 +160,18 @@ export async function guardedFetch(
   url: string | URL,
   options: GuardedFetchOptions,
 ): Promise<GuardedReply> {
+  return await withinLimits(agent, url, options, async (reply, facts) => {
+    return { ...facts, body: await readBody(reply, options) };
+  });
+}
+
+/** One exchange, read by `read`; throws as `guardedFetch` does. */
+export async function withinLimits<T>(
+  agent: GuardedAgent,
+  url: string | URL,
+  options: GuardedFetchOptions,
+  read: ReadReply<T>,
+): Promise<T> {
   const { method = 'GET', maxRedirects = 0, timeoutMs, signal } = options;
   if (maxRedirects > 0 && method !== 'GET' && method !== 'HEAD') {
     throw new TypeError('redirects are followed for GET and HEAD only');
@@ -158,7 +183,7 @@ export async function guardedFetch(
   const late = new FetchFailure('timeout', `no whole reply within ${timeoutMs} ms`);
   const timer = setTimeout(() => control.abort(late), timeoutMs);
   try {
-    return await exchange(agent, url, options, control.signal);
+    return await exchange(agent, url, options, control.signal, read);
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
     if (control.signal.aborted) throw late;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseBatchLine } from './batch-line.ts';
+import { imageOf, inputsOf } from './test-inputs.ts';
 import type { ValidateContext } from './validate.ts';
 
 const CONTEXT: ValidateContext = {
@@ -44,7 +45,7 @@ describe('a line', () => {
     ['without custom_id', { ...LINE, custom_id: undefined }, ['custom_id']],
     ['with an empty custom_id', { ...LINE, custom_id: '' }, ['custom_id']],
     ['with another method', { ...LINE, method: 'GET' }, ['method']],
-    ['for another endpoint than its batch', { ...LINE, url: '/v1/images/edits' }, ['url', 'operation']],
+    ['for another endpoint than its batch', { ...LINE, url: '/v1/images/edits' }, ['url', 'body.images']],
     ['for no endpoint of ours', { ...LINE, url: '/v1/chat/completions' }, ['url']],
     ['without body', { ...LINE, body: undefined }, ['body']],
     ['with an unknown field', { ...LINE, customid: 'x' }, ['customid']],
@@ -53,6 +54,32 @@ describe('a line', () => {
     ['that is a list', [], [null]],
   ])('%s is refused', (_, line, params) => {
     expect(paramsOf(line)).toEqual(params);
+  });
+
+  test('of edits and variations is checked with and without its images', () => {
+    const edit = { ...LINE, url: '/v1/images/edits', body: { prompt: 'x', images: [{ file_id: 'file-1' }] } };
+    const found = parseBatchLine(JSON.stringify(edit), null, CONTEXT);
+    expect(found.ok && found.submission.request.references?.images[0]?.param).toBe('body.images[0]');
+    const line = JSON.stringify(edit);
+    const measured = inputsOf({ images: [imageOf('body.images[0]')] });
+    const resolved = parseBatchLine(line, null, CONTEXT, measured);
+    expect(resolved.ok && resolved.submission.request).toMatchObject({ references: null, sentAs: 'edit' });
+    const large = inputsOf({ images: [imageOf('body.images[0]', { bytes: 52_428_800 })] });
+    const refused = parseBatchLine(line, null, CONTEXT, large);
+    expect(refused.ok ? [] : refused.problems).toMatchObject([
+      {
+        code: 'file_too_large',
+        param: 'body.images[0]',
+        message: expect.stringMatching(/^Invalid file 'images\[0\]':/),
+      },
+    ]);
+    const body = { images: [{ file_id: 'file-1' }] };
+    const variation = parseBatchLine(
+      JSON.stringify({ ...LINE, url: '/v1/images/variations', body }),
+      '/v1/images/variations',
+      CONTEXT,
+    );
+    expect(variation.ok && variation.submission.request).toMatchObject({ operation: 'variation', sentAs: 'edit' });
   });
 
   test('that is no JSON says so', () => {

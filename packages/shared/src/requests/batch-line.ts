@@ -3,8 +3,10 @@
 import { ServiceError } from '../base/errors.ts';
 import type { Operation } from '../models/rules.ts';
 import { checkValue, isRecord } from './allowed.ts';
-import { checkEnvelope, ENVELOPE_FIELDS, readEnvelope } from './envelope.ts';
+import { checkEnvelope, readEnvelope, splitEnvelope } from './envelope.ts';
+import type { InputImage, InputSet } from './inputs.ts';
 import { withoutNulls } from './nulls.ts';
+import { placeIn, placeProblem, takeOutOf } from './placing.ts';
 import { entriesToCheck, missing, notAnObject, unknownParameter, wrongType } from './problems.ts';
 import type { Submission } from './submission.ts';
 import { type ValidateContext, validateRequest } from './validate.ts';
@@ -30,8 +32,16 @@ export type BatchLine =
 const FIELDS: readonly string[] = ['custom_id', 'method', 'url', 'body'];
 const LONGEST_CUSTOM_ID = 512;
 
-/** Never fails, whatever the line holds. `endpoint`: the one all lines must address; null = each its own. */
-export function parseBatchLine(text: string, endpoint: BatchEndpoint | null, context: ValidateContext): BatchLine {
+/**
+ * Never fails, whatever the line holds. `endpoint`: the one all lines must address; null = each its own. `inputs`: the
+ * line's images, measured, as for `validateRequest`.
+ */
+export function parseBatchLine(
+  text: string,
+  endpoint: BatchEndpoint | null,
+  context: ValidateContext,
+  inputs: InputSet<InputImage> | null = null,
+): BatchLine {
   let line: unknown;
   try {
     line = JSON.parse(text);
@@ -42,25 +52,27 @@ export function parseBatchLine(text: string, endpoint: BatchEndpoint | null, con
       problems: [new ServiceError('invalid_json', 'This line is not parseable as valid JSON.')],
     };
   }
-  return validateBatchLine(line, endpoint, context);
+  return validateBatchLine(line, endpoint, context, inputs);
 }
 
 /** The same for a line that is parsed already. */
-function validateBatchLine(line: unknown, endpoint: BatchEndpoint | null, context: ValidateContext): BatchLine {
+function validateBatchLine(
+  line: unknown,
+  endpoint: BatchEndpoint | null,
+  context: ValidateContext,
+  inputs: InputSet<InputImage> | null,
+): BatchLine {
   if (!isRecord(line)) return { ok: false, customId: null, problems: [notAnObject(line)] };
   const given = withoutNulls(line);
   const customId = typeof given['custom_id'] === 'string' && given['custom_id'] !== '' ? given['custom_id'] : null;
   const frame = checkFrame(given, endpoint);
   const { url, body } = given;
   if (!isBatchEndpoint(url) || !isRecord(body)) return { ok: false, customId, problems: frame };
-  const { envelope, input } = splitBody(body);
-  const checked = validateRequest(BATCH_ENDPOINTS[url], input, context);
-  const inBody = [
-    ...(checked.ok ? [] : checked.problems),
-    ...checkEnvelope(envelope, context.webhooks),
-    ...notInBatches(envelope),
-  ];
-  const problems = [...frame, ...inBody.map(placeInBody)];
+  const { envelope, input } = splitEnvelope(withoutNulls(body));
+  const checked = placeIn('body', validateRequest(BATCH_ENDPOINTS[url], input, context, takeOutOf('body', inputs)));
+  const around = [...checkEnvelope(envelope, context.webhooks), ...notInBatches(envelope)];
+  around.forEach((problem) => placeProblem('body', problem));
+  const problems = [...frame, ...(checked.ok ? [] : checked.problems), ...around];
   if (!checked.ok || customId === null || problems.length > 0) return { ok: false, customId, problems };
   return {
     ok: true,
@@ -86,22 +98,9 @@ function checkFrame(given: Readonly<Record<string, unknown>>, endpoint: BatchEnd
   ];
 }
 
-function splitBody(body: Readonly<Record<string, unknown>>) {
-  const entries = Object.entries(withoutNulls(body));
-  return {
-    envelope: Object.fromEntries(entries.filter(([name]) => ENVELOPE_FIELDS.includes(name))),
-    input: Object.fromEntries(entries.filter(([name]) => !ENVELOPE_FIELDS.includes(name))),
-  };
-}
-
 function notInBatches(envelope: Readonly<Record<string, unknown>>): ServiceError[] {
   if (envelope['dry_run'] === undefined) return [];
   return [
     new ServiceError('unsupported_parameter', "'dry_run' belongs to the batch, not to a line.", { param: 'dry_run' }),
   ];
-}
-
-function placeInBody(problem: ServiceError): ServiceError {
-  if (problem.param !== 'operation') problem.param = `body.${problem.param}`;
-  return problem;
 }

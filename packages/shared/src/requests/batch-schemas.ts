@@ -1,9 +1,9 @@
 // Batches as they stand in the OpenAPI document. They document; batch-submission.ts and batch-line.ts check.
 import { z } from 'zod';
-import { jobSubmissionSchema } from './schemas.ts';
+import { envelopeShape } from './envelope-schemas.ts';
 
 const endpoint = z.enum(['/v1/images/generations', '/v1/images/edits', '/v1/images/variations']);
-const { metadata, priority } = jobSubmissionSchema.shape;
+const { metadata, priority } = envelopeShape;
 
 const problem = z.object({
   code: z.string(),

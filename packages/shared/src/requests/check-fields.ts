@@ -61,7 +61,9 @@ function refuseField(operation: Operation, name: string, spec: FieldSpec | undef
 }
 
 function knownNames(operation: Operation): string[] {
-  const images = Object.keys(IMAGE_FIELDS).filter((name) => IMAGE_FIELDS[name]?.includes(operation));
+  const images = Object.keys(IMAGE_FIELDS).filter(
+    (name) => name !== 'image' && IMAGE_FIELDS[name]?.includes(operation),
+  );
   return [...Object.keys(OWN_FIELDS), ...fieldsOf(operation).map(({ name }) => name), ...images];
 }
 

@@ -2,7 +2,7 @@
 // default model, unknown models.
 import { ServiceError } from '../base/errors.ts';
 import type { ModelRules } from '../models/rules.ts';
-import { findModel, isRetired, MODEL_NAMES, MODELS, nearestNames } from '../models/rules.ts';
+import { findModel, isRetired, MIGRATION, MODEL_NAMES, MODELS, nearestNames, shutdownDateOf } from '../models/rules.ts';
 import { livingReplacementOf } from '../models/translate.ts';
 import { listOf, quote } from './problems.ts';
 import type { ValidateContext } from './validate.ts';
@@ -17,6 +17,8 @@ export interface ModelChoice {
   called: ModelRules | null;
   /** A value is fine when one of these takes it; the model called is last. */
   rules: readonly ModelRules[];
+  /** No model was named, and the request is read as in DALL·E's days. */
+  isOfOld: boolean;
   problem: ServiceError | null;
 }
 
@@ -26,17 +28,29 @@ export function chooseModel(given: Readonly<Record<string, unknown>>, context: V
   const requestedModel = typeof sent === 'string' ? sent : null;
   const model = requestedModel ?? context.defaultModel;
   const asked = findModel(model);
-  const choice: ModelChoice = { requestedModel, model, asked, called: asked, rules: [], problem: null };
+  const choice: ModelChoice = { requestedModel, model, asked, called: asked, rules: [], isOfOld: false, problem: null };
   if (asked === null) return { ...choice, ...unknownModel(model, context) };
-  if (!isRetired(asked, context.now, context.retired) || context.modelPolicy === 'passthrough') {
+  if (!isRetired(asked, context.now, context.learned) || context.modelPolicy === 'passthrough') {
     return { ...choice, rules: [asked] };
   }
   return { ...choice, ...retiredModel(asked, given['quality'], context) };
 }
 
+/**
+ * A request that names no model, read as in DALL·E's days: that default's values are fine too, and are translated. Null when
+ * a model is named, when nothing is to be translated, and when the default model is of no use itself.
+ */
+export function unnamedAsOfOld(choice: ModelChoice, context: ValidateContext): ModelChoice | null {
+  const { requestedModel, called, problem } = choice;
+  const asked = findModel(MIGRATION.unnamed);
+  const isOpen = requestedModel === null && problem === null && context.modelPolicy === 'translate';
+  if (!isOpen || asked === null || called === null) return null;
+  return { ...choice, asked, rules: [asked, called], isOfOld: true };
+}
+
 /** Refused or not: any model may have been meant, so only what no model takes is a problem of the other fields. */
 function unknownModel(model: string, context: ValidateContext): Pick<ModelChoice, 'rules' | 'problem'> {
-  const current = MODELS.filter((candidate) => !isRetired(candidate, context.now, context.retired));
+  const current = MODELS.filter((candidate) => !isRetired(candidate, context.now, context.learned));
   if (context.allowUnknownModels) return { rules: current, problem: null };
   const near = nearestNames(model, MODEL_NAMES);
   const hint =
@@ -46,17 +60,18 @@ function unknownModel(model: string, context: ValidateContext): Pick<ModelChoice
 }
 
 function retiredModel(asked: ModelRules, quality: unknown, context: ValidateContext): Partial<ModelChoice> {
-  const target = livingReplacementOf(asked, quality, context.now, context.retired);
+  const target = livingReplacementOf(asked, quality, context.now, context.learned);
   if (target !== null && context.modelPolicy === 'translate') {
     return { model: target.id, called: target, rules: [asked, target] };
   }
   const advice = target === null ? 'There is no replacement.' : `Use '${target.id}' instead.`;
-  const message = `The model '${asked.id}' ${retirementOf(asked, context.now)}. ${advice}`;
+  const message = `The model '${asked.id}' ${retirementOf(asked, context)}. ${advice}`;
   return { rules: [asked], problem: new ServiceError('model_retired', message, { param: 'model' }) };
 }
 
 /** "was retired on <day>", or "is retired" when the upstream dropped it before its announced day. */
-export function retirementOf({ shutdownDate }: ModelRules, now: number): string {
+export function retirementOf(rules: ModelRules, { now, learned }: Pick<ValidateContext, 'now' | 'learned'>): string {
+  const shutdownDate = shutdownDateOf(rules, learned);
   const past = shutdownDate !== null && now >= Date.parse(shutdownDate);
   return past ? `was retired on ${shutdownDate}` : 'is retired';
 }

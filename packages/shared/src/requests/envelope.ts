@@ -32,7 +32,8 @@ export const MAX_EXPIRES_AFTER_SECONDS = 2_592_000;
 /** Lengths in code points, `bytes` of the whole as JSON. */
 export const METADATA_LIMITS = { pairs: 16, key: 64, value: 512, bytes: 8_192 } as const;
 
-const FIELDS: Readonly<Record<string, Allowed>> = {
+/** Of the envelope's fields those that hold a single value. */
+export const ENVELOPE_VALUES: Readonly<Record<string, Allowed>> = {
   priority: { kind: 'choice', values: PRIORITIES },
   expires_after: { kind: 'integer', min: 1, max: MAX_EXPIRES_AFTER_SECONDS },
   dry_run: { kind: 'flag' },
@@ -41,7 +42,21 @@ const FIELDS: Readonly<Record<string, Allowed>> = {
 /** Known fields whose feature is not built: refused, never ignored. */
 const NOT_BUILT: readonly string[] = ['on_unknown'];
 
-export const ENVELOPE_FIELDS: readonly string[] = ['webhook', 'metadata', ...Object.keys(FIELDS), ...NOT_BUILT];
+export const ENVELOPE_FIELDS: readonly string[] = [
+  'webhook',
+  'metadata',
+  ...Object.keys(ENVELOPE_VALUES),
+  ...NOT_BUILT,
+];
+
+/** A body without nulls that holds the envelope's fields beside OpenAI's own → the two apart. */
+export function splitEnvelope(body: Readonly<Record<string, unknown>>) {
+  const entries = Object.entries(body);
+  return {
+    envelope: Object.fromEntries(entries.filter(([name]) => ENVELOPE_FIELDS.includes(name))),
+    input: Object.fromEntries(entries.filter(([name]) => !ENVELOPE_FIELDS.includes(name))),
+  };
+}
 
 /**
  * Every problem of the envelope's fields in `body`, which holds no nulls; other fields are not looked at. Without rules
@@ -52,7 +67,7 @@ export function checkEnvelope(body: Readonly<Record<string, unknown>>, webhooks?
     if (NOT_BUILT.includes(name)) return [unsupportedParameter(name, 'It is not available yet.')];
     if (name === 'webhook') return checkJobWebhook(value, webhooks);
     if (name === 'metadata') return checkMetadata(value);
-    const allowed = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
+    const allowed = Object.hasOwn(ENVELOPE_VALUES, name) ? ENVELOPE_VALUES[name] : undefined;
     return allowed === undefined ? [] : checkValue(name, value, allowed);
   });
 }

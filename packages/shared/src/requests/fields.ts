@@ -66,7 +66,7 @@ export const OWN_FIELDS: Readonly<Record<string, Allowed>> = {
   partial_images: { kind: 'integer', min: 0, max: 3 },
 };
 
-/** Fields that carry images, and the operations that have them. */
+/** Fields that carry images, and the operations that have them; `image` of forms only. */
 export const IMAGE_FIELDS: Readonly<Record<string, readonly Operation[]>> = {
   image: ['edit', 'variation'],
   images: ['edit', 'variation'],

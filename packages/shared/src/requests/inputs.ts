@@ -27,7 +27,7 @@ export type Reference =
   /** A data URL as given. */
   | { readonly kind: 'data'; readonly dataUrl: string };
 
-/** A reference and where it stands in the body of OpenAI's endpoint: `images[0]`, `mask`, `markup`. */
+/** A reference and where it stands in the body as sent: `images[0]`, `mask`; of a job `input.images[0]`, of a batch line `body.mask`. */
 export interface PlacedReference {
   readonly param: string;
   readonly reference: Reference;
@@ -42,7 +42,7 @@ export interface InputSet<T> {
 
 /** An image whose bytes are here. */
 export interface InputImage {
-  /** How callers know it: `image`, `image[1]`, `mask` of a form, `images[1]`, `mask` of a JSON body. */
+  /** How callers know it: `image`, `image[1]`, `mask` of a form; else the `param` of its reference. */
   readonly param: string;
   /** What of the reference is shown in `job.input`: `{file_id}`, `{image_url}` without query and credentials, or nothing. */
   readonly shown: { readonly file_id?: string; readonly image_url?: string };
@@ -65,4 +65,13 @@ export function toInputRef({ sha256, contentType, bytes, width, height }: InputF
 /** Every image of a set, the input images first. */
 export function allOf<T>({ images, mask, markup }: InputSet<T>): T[] {
   return [...images, ...(mask === null ? [] : [mask]), ...(markup === null ? [] : [markup])];
+}
+
+/** The same set with `change` made to each of its images. */
+export function mapInputs<T, U>({ images, mask, markup }: InputSet<T>, change: (each: T) => U): InputSet<U> {
+  return {
+    images: images.map(change),
+    mask: mask === null ? null : change(mask),
+    markup: markup === null ? null : change(markup),
+  };
 }

@@ -145,17 +145,61 @@ const fieldsOf = (model: string) =>
     Object.assign({}, ...matrix.flatMap(({ models, fields }) => (models.includes(model) ? [fields] : []))),
   );
 
-describe.each(MODEL_NAMES)('%s', (model) => {
-  test.each(fieldsOf(model) as [string, Case][])('%s', (field, { takes, refuses }) => {
-    for (const value of takes) {
-      const checked = validateRequest('generation', { model, prompt: 'x', [field]: value }, context);
-      expect([field, value, checked.ok || checked.problems[0]?.message]).toEqual([field, value, true]);
-    }
-    for (const value of refuses) {
-      const checked = validateRequest('generation', { model, prompt: 'x', [field]: value }, context);
-      const params = checked.ok ? [] : checked.problems.map(({ param }) => param?.split('.')[0]);
-      expect([field, value, [...new Set(params)]]).toEqual([field, value, [field]]);
-    }
+/** What edits take besides, or otherwise (openai npm 7.57.0, `ImageEditParams`). */
+const FIDELITY: Readonly<Record<string, Case>> = {
+  'gpt-image-1': choice(['low', 'high'], ['auto']),
+  'gpt-image-1-mini': choice(['low'], ['high', 'auto']),
+  'gpt-image-1.5': choice(['low', 'high'], ['auto']),
+  'gpt-image-1.5-2025-12-16': choice(['low', 'high'], ['auto']),
+  'chatgpt-image-latest': choice(['low', 'high'], ['auto']),
+};
+
+/** Images are the affair of references.test.ts and check-inputs.test.ts. */
+const IMAGES = ['images', 'mask', 'markup'];
+
+const editFieldsOf = (model: string) =>
+  Object.entries({
+    ...Object.fromEntries(fieldsOf(model).filter(([name]) => !IMAGES.includes(name))),
+    style: NONE,
+    input_fidelity: FIDELITY[model] ?? NONE,
+  });
+
+const VARIATION_FIELDS = ['n', 'size', 'user', 'response_format', 'stream', 'partial_images'];
+
+const variationFieldsOf = (model: string) =>
+  fieldsOf(model)
+    .filter(([name]) => !['images', 'image'].includes(name))
+    .map(([name, held]) => [name, VARIATION_FIELDS.includes(name) ? held : NONE] as const);
+
+const images = [{ file_id: 'file-1' }];
+
+describe.each([
+  { operation: 'generation', least: { prompt: 'x' }, fieldsOf, models: MODEL_NAMES },
+  {
+    operation: 'edit',
+    least: { prompt: 'x', images },
+    fieldsOf: editFieldsOf,
+    models: MODEL_NAMES.filter((name) => name !== 'dall-e-3'),
+  },
+  {
+    operation: 'variation',
+    least: { images },
+    fieldsOf: variationFieldsOf,
+    models: MODEL_NAMES.filter((name) => name !== 'dall-e-3'),
+  },
+] as const)('$operation', ({ operation, least, fieldsOf: fieldsOfModel, models }) => {
+  describe.each(models)('%s', (model) => {
+    test.each(fieldsOfModel(model) as [string, Case][])('%s', (field, { takes, refuses }) => {
+      for (const value of takes) {
+        const checked = validateRequest(operation, { model, ...least, [field]: value }, context);
+        expect([field, value, checked.ok || checked.problems[0]?.message]).toEqual([field, value, true]);
+      }
+      for (const value of refuses) {
+        const checked = validateRequest(operation, { model, ...least, [field]: value }, context);
+        const params = checked.ok ? [] : checked.problems.map(({ param }) => param?.split('.')[0]);
+        expect([field, value, [...new Set(params)]]).toEqual([field, value, [field]]);
+      }
+    });
   });
 });
 

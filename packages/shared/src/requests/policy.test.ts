@@ -151,9 +151,58 @@ describe('translate', () => {
     expect(requestOf(input, { ...translate, now: Date.parse('2026-12-01') }).warnings[0]).toBe(
       'model gpt-image-1.5 was retired on 2026-12-01 and was translated to gpt-image-2.6-sunburst',
     );
-    const learned = requestOf(input, { ...translate, retired: new Set(['gpt-image-1.5']) });
+    const learned = requestOf(input, {
+      ...translate,
+      learned: { retired: new Set(['gpt-image-1.5']), shutdownDates: new Map() },
+    });
     expect(learned).toMatchObject({ model: 'gpt-image-2.6-sunburst', requestedModel: 'gpt-image-1.5-2025-12-16' });
     expect(learned.warnings[0]).toBe('model gpt-image-1.5 is retired and was translated to gpt-image-2.6-sunburst');
+  });
+
+  describe('by a shutdown day the upstream told', () => {
+    const told = (date: string, now: string): ValidateContext => ({
+      ...translate,
+      now: Date.parse(now),
+      learned: { retired: new Set(), shutdownDates: new Map([['gpt-image-1.5', date]]) },
+    });
+    const input = { model: 'gpt-image-1.5' };
+    const warned = (date: string) => `gpt-image-1.5 shuts down on ${date}; use gpt-image-2.6-sunburst`;
+
+    test.each([
+      ['31 days before', '2027-02-01', '2027-01-01T23:59:59.999Z', 'gpt-image-1.5', []],
+      ['30 days before', '2027-02-01', '2027-01-02', 'gpt-image-1.5', [warned('2027-02-01')]],
+      ['the moment before', '2027-02-01', '2027-01-31T23:59:59.999Z', 'gpt-image-1.5', [warned('2027-02-01')]],
+      [
+        'on the day',
+        '2027-02-01',
+        '2027-02-01',
+        'gpt-image-2.6-sunburst',
+        ['model gpt-image-1.5 was retired on 2027-02-01 and was translated to gpt-image-2.6-sunburst'],
+      ],
+      [
+        'on an earlier day than the data says',
+        '2026-11-25',
+        '2026-11-25',
+        'gpt-image-2.6-sunburst',
+        ['model gpt-image-1.5 was retired on 2026-11-25 and was translated to gpt-image-2.6-sunburst'],
+      ],
+    ])('%s (%s at %s) it calls %s', (_, date, now, model, warnings) => {
+      const request = requestOf({ ...input, quality: 'low', size: '1024x1024' }, told(date, now));
+      expect(request.model).toBe(model);
+      expect(request.warnings).toEqual(warnings);
+    });
+
+    test('strict refuses from that day on', () => {
+      const context: ValidateContext = { ...told('2026-11-25', '2026-11-25'), modelPolicy: 'strict' };
+      expect(problemsOf(input, context)).toEqual([
+        [
+          'model_retired',
+          'model',
+          "The model 'gpt-image-1.5' was retired on 2026-11-25. Use 'gpt-image-2.6-sunburst' instead.",
+        ],
+      ]);
+      expect(problemsOf(input, { ...context, now: Date.parse('2026-11-24') })).toEqual([]);
+    });
   });
 
   test('a retired default model is translated as well', () => {

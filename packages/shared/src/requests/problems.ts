@@ -57,6 +57,11 @@ export function tooShort(param: string, min: number): ServiceError {
   return new ServiceError('string_below_min_length', message, { param });
 }
 
+export function tooMany(param: string, max: number, length: number): ServiceError {
+  const message = `Invalid '${param}': array too long. Expected an array with maximum length ${max}, but got an array with length ${length} instead.`;
+  return new ServiceError('array_above_max_length', message, { param });
+}
+
 export function aboveMax(param: string, max: number, value: number): ServiceError {
   const message = `Invalid '${param}': integer above maximum value. Expected a value <= ${max}, but got ${value} instead.`;
   return new ServiceError('integer_above_max_value', message, { param });

@@ -4,8 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { findModel, MODEL_NAMES, OPERATIONS } from '../models/rules.ts';
 import { brokenSizeRules, parseSize } from '../models/size.ts';
 import { allowedBy } from './check-fields.ts';
-import { FIELDS } from './fields.ts';
+import { FIELDS, fieldsOf } from './fields.ts';
+import { toInputRef } from './inputs.ts';
 import { validateSubmission } from './submission.ts';
+import { imageOf, inputsOf } from './test-inputs.ts';
 import type { ValidateContext } from './validate.ts';
 import { validateRequest } from './validate.ts';
 
@@ -51,16 +53,59 @@ const likely = fc.record(
 
 const requests = fc.oneof({ weight: 4, arbitrary: likely }, { weight: 1, arbitrary: anything });
 
+const reference = fc.oneof(
+  { weight: 20, arbitrary: fc.constantFrom({ file_id: 'file-1' }, { image_url: 'https://example.com/a.png' }) },
+  { weight: 2, arbitrary: fc.constant({ image_url: 'data:image/png;base64,AAAA', file_id: null }) },
+  { weight: 1, arbitrary: anything },
+);
+
+/** Mostly sensible edits and variations: few fields, all of which both have, and now and then one of edits. */
+const withImages = fc.record(
+  {
+    model: mostly('dall-e-2', 'gpt-image-1', 'gpt-image-2', 'gpt-image-2.6-flare'),
+    n: mostly(1, 4),
+    size: mostly('1024x1024', '256x256'),
+    user: mostly('u'),
+    prompt: fc.constantFrom('x', null),
+    moderation: mostly('low', null, null, null),
+    images: fc.array(reference, { minLength: 1, maxLength: 2 }),
+    mask: fc.option(reference, { freq: 1 }),
+    markup: mostly(null, null, { file_id: 'file-2' }),
+  },
+  { requiredKeys: ['images'] },
+);
+
+const image = (param: string) =>
+  fc
+    .record({
+      format: fc.constantFrom('png', 'png', 'png', 'webp', 'jpeg'),
+      bytes: fc.constantFrom(1_000, 1_000, 4_194_304, 52_428_800),
+      width: fc.constantFrom(1_024, 1_024, 1_024, 512),
+      isTransparent: fc.boolean(),
+    })
+    .map((facts) => imageOf(param, facts));
+
+const measured = fc
+  .record({
+    images: fc.array(image('images[0]'), { minLength: 0, maxLength: 2 }),
+    mask: fc.option(image('mask'), { freq: 1 }),
+    markup: fc.option(image('markup'), { freq: 1 }),
+  })
+  .map(inputsOf);
+
 function holdsNull(value: unknown): boolean {
   if (value === null || value === undefined) return true;
   return typeof value === 'object' && Object.values(value).some(holdsNull);
 }
 
+const anyRequest = fc.oneof(requests, withImages);
+const anyInputs = fc.option(measured, { freq: 1 });
+
 describe('validateRequest', () => {
   test('never throws; refusals have problems, each with code, type and a message', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...OPERATIONS), requests, context, (operation, input, ctx) => {
-        const checked = validateRequest(operation, input, ctx);
+      fc.property(fc.constantFrom(...OPERATIONS), anyRequest, anyInputs, context, (operation, input, inputs, ctx) => {
+        const checked = validateRequest(operation, input, ctx, inputs);
         if (checked.ok) return;
         expect(checked.problems.length).toBeGreaterThan(0);
         for (const { code, status, message } of checked.problems) {
@@ -90,6 +135,38 @@ describe('validateRequest', () => {
       { numRuns: 500 },
     );
     expect(accepted).toBeGreaterThan(50);
+  });
+
+  test('with images: the same, in both passes; only references in the first, only stored images in the second', () => {
+    const accepted = { references: 0, inputs: 0 };
+    const images = fc.option(measured, { freq: 2 });
+    fc.assert(
+      fc.property(
+        fc.constantFrom('edit', 'variation'),
+        withImages,
+        images,
+        context,
+        (operation, input, inputs, ctx) => {
+          const checked = validateRequest(operation, input, ctx, inputs);
+          if (!checked.ok) return;
+          const { body, model, sentAs, references } = checked.request;
+          accepted[inputs === null ? 'references' : 'inputs']++;
+          expect(holdsNull(body) || holdsNull(checked.request.input)).toBe(false);
+          const rules = findModel(model);
+          expect(rules === null || rules.operations[sentAs]).toBe(true);
+          expect((references === null) === (inputs !== null)).toBe(true);
+          expect(body['images']).toEqual(inputs === null ? [] : inputs.images.map(({ facts }) => toInputRef(facts)));
+          for (const name of Object.keys(body).filter((key) => !['model', 'images', 'mask', 'markup'].includes(key))) {
+            const spec = fieldsOf(sentAs).find((candidate) => candidate.name === name);
+            if (name === 'response_format') expect(rules?.responseFormat).not.toBeNull();
+            else expect(spec && (rules === null || allowedBy(spec, [rules]))).toBeTruthy();
+          }
+          expect(JSON.stringify(checked.request.input)).not.toContain('data:');
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+    expect(Math.min(accepted.references, accepted.inputs)).toBeGreaterThan(20);
   });
 
   test('checked again, an accepted input gives the same request', () => {

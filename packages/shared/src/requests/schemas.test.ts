@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { toPublicModel } from '../models/public-model.ts';
-import { MODELS } from '../models/rules.ts';
+import { MODELS, type Operation } from '../models/rules.ts';
 import { ENVELOPE_FIELDS } from './envelope.ts';
-import { fieldsOf, OWN_FIELDS } from './fields.ts';
+import { fieldsOf, IMAGE_FIELDS, OWN_FIELDS } from './fields.ts';
+import * as imagesSchemas from './images-schemas.ts';
+import * as inputSchemas from './input-schemas.ts';
 import * as schemas from './schemas.ts';
 import { validateSubmission } from './submission.ts';
 
@@ -17,17 +19,52 @@ const context = {
   webhooks: { urlProblem: () => null, secretProblem: null },
 } as const;
 
-test.each(Object.entries(schemas))('%s becomes JSON Schema under a name of its own', (_, schema) => {
+const modules = [schemas, inputSchemas, imagesSchemas].flatMap((module): [string, z.ZodType][] =>
+  Object.entries(module),
+);
+
+test.each(modules)('%s becomes JSON Schema under a name of its own', (_, schema) => {
   expect(z.globalRegistry.get(schema)?.id).toMatch(/^[A-Z]/);
   expect(JSON.stringify(z.toJSONSchema(schema, { io: 'input' }))).toContain('"type":"object"');
 });
 
-test('the documented fields are exactly those the check knows', () => {
-  const input = Object.keys(schemas.generationInputSchema.shape);
-  expect(input.sort()).toEqual([...Object.keys(OWN_FIELDS), ...fieldsOf('generation').map(({ name }) => name)].sort());
-  const notBuilt = ['on_unknown'];
-  const envelope = ENVELOPE_FIELDS.filter((name) => !notBuilt.includes(name));
-  expect(Object.keys(schemas.jobSubmissionSchema.shape).sort()).toEqual(['operation', 'input', ...envelope].sort());
+test('no two schemas have the same name', () => {
+  const ids = modules.map(([, schema]) => z.globalRegistry.get(schema)?.id);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+const envelope = ENVELOPE_FIELDS.filter((name) => name !== 'on_unknown');
+const plain = (operation: Operation) => [...Object.keys(OWN_FIELDS), ...fieldsOf(operation).map(({ name }) => name)];
+const images = (operation: Operation, inForm: boolean) =>
+  Object.keys(IMAGE_FIELDS).filter(
+    (name) => IMAGE_FIELDS[name]?.includes(operation) && name !== (inForm ? 'images' : 'image'),
+  );
+
+describe('the documented fields are exactly those the check knows', () => {
+  const besides = envelope.filter((name) => name !== 'dry_run');
+  test.each([
+    ['generation', inputSchemas.generationInputSchema, imagesSchemas.imagesGenerationSchema],
+    ['edit', inputSchemas.editInputSchema, imagesSchemas.imagesEditSchema],
+    ['variation', inputSchemas.variationInputSchema, imagesSchemas.imagesVariationSchema],
+  ] as const)('of a JSON %s', (operation, input, withEnvelope) => {
+    const known = [...plain(operation), ...images(operation, false)];
+    expect(Object.keys(input.shape).sort()).toEqual(known.sort());
+    expect(Object.keys(withEnvelope.shape).sort()).toEqual([...known, ...besides].sort());
+  });
+
+  test.each([
+    ['edit', imagesSchemas.imagesEditFormSchema, ['image[]']],
+    ['variation', imagesSchemas.imagesVariationFormSchema, []],
+  ] as const)('of a form that asks for an %s', (operation, form, more) => {
+    const known = [...plain(operation), ...images(operation, true), ...besides, ...more];
+    expect(Object.keys(form.shape).sort()).toEqual(known.sort());
+  });
+
+  test('of a job', () => {
+    for (const { shape } of schemas.jobSubmissionSchema.options) {
+      expect(Object.keys(shape).sort()).toEqual(['operation', 'input', ...envelope].sort());
+    }
+  });
 });
 
 describe('documentation and check agree', () => {
@@ -77,7 +114,45 @@ describe('documentation and check agree', () => {
     { input: { prompt }, dry_run: 'yes' },
   ];
 
-  test.each(accepted)('on taking %.90j', (body) => {
+  const url = 'https://example.com/cat.png';
+  const files = (length: number) => Array.from({ length }, (_, i) => ({ file_id: `file-${i}` }));
+  const edit = (input: object) => ({ operation: 'edit', input });
+  const variation = (input: object) => ({ operation: 'variation', input });
+  const withImages = [
+    edit({ prompt, images: [{ image_url: url }] }),
+    edit({ prompt, images: [{ file_id: 'file-1', image_url: null }, { image_url: 'data:image/png;base64,AAAA' }] }),
+    edit({ prompt, images: files(16), mask: { file_id: 'file-2' } }),
+    edit({ prompt, images: [{ file_id: 'file-1' }], markup: { image_url: url }, mask: null, moderation: 'low' }),
+    edit({ prompt, images: [{ file_id: 'file-1' }], model: 'gpt-image-1', input_fidelity: 'high' }),
+    variation({ images: [{ image_url: url }] }),
+    variation({ images: [{ file_id: 'file-1' }], model: 'dall-e-2', n: 10, size: '256x256', user: 'u' }),
+  ];
+  const withWrongImages = [
+    edit({ prompt }),
+    edit({ images: [{ file_id: 'file-1' }] }),
+    edit({ prompt, images: [] }),
+    edit({ prompt, images: {} }),
+    edit({ prompt, images: [null] }),
+    edit({ prompt, images: [url] }),
+    edit({ prompt, images: [{}] }),
+    edit({ prompt, images: [{ file_id: 'file-1', image_url: url }] }),
+    edit({ prompt, images: [{ image_url: { url } }] }),
+    edit({ prompt, images: [{ image_url: 'ftp://example.com' }] }),
+    edit({ prompt, images: [{ file_id: '' }] }),
+    edit({ prompt, images: [{ file_id: 'file-1', detail: 'high' }] }),
+    edit({ prompt, images: files(17) }),
+    edit({ prompt, images: [{ file_id: 'file-1' }], mask: 'file-2' }),
+    edit({ prompt, image: { file_id: 'file-1' } }),
+    edit({ prompt, images: [{ file_id: 'file-1' }], style: 'vivid' }),
+    variation({}),
+    variation({ images: [{ file_id: 'file-1' }, { file_id: 'file-2' }] }),
+    variation({ images: [{ file_id: 'file-1' }], prompt }),
+    variation({ images: [{ file_id: 'file-1' }], mask: { file_id: 'file-2' } }),
+    variation({ images: [{ file_id: 'file-1' }], quality: 'low' }),
+    { input: { prompt, images: [{ file_id: 'file-1' }] } },
+  ];
+
+  test.each([...accepted, ...withImages])('on taking %.90j', (body) => {
     const submitted = { operation: 'generation', ...body };
     expect([
       validateSubmission(submitted, context).ok,
@@ -85,7 +160,7 @@ describe('documentation and check agree', () => {
     ]).toEqual([true, true]);
   });
 
-  test.each(refused)('on refusing %.90j', (body) => {
+  test.each([...refused, ...withWrongImages])('on refusing %.90j', (body) => {
     const submitted = { operation: 'generation', ...body };
     expect([
       validateSubmission(submitted, context).ok,
@@ -119,7 +194,10 @@ describe('public models', () => {
       ['gpt-image-2.6-sunburst', 'live', null],
       ['gpt-image-2.6-flare', 'live', null],
     ]);
-    const learned = toPublicModel(MODELS[4] ?? expect.fail(), now, new Set(['gpt-image-1.5']));
+    const learned = toPublicModel(MODELS[4] ?? expect.fail(), now, {
+      retired: new Set(['gpt-image-1.5']),
+      shutdownDates: new Map(),
+    });
     expect(learned).toMatchObject({
       id: 'gpt-image-1.5',
       status: 'retired',

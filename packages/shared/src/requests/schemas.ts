@@ -1,10 +1,10 @@
 // The shapes of the job routes, for the OpenAPI document (`z.toJSONSchema`). They describe; the checks with OpenAI's
-// wording are in submission.ts and validate.ts. What single models take is narrower: see `GET /v1/models`.
+// wording are in submission.ts and validate.ts.
 import * as z from 'zod';
-import { MODELS, OPERATIONS } from '../models/rules.ts';
-import { DEFAULT_EXPIRES_AFTER_SECONDS, MAX_EXPIRES_AFTER_SECONDS, METADATA_LIMITS, PRIORITIES } from './envelope.ts';
-import { MAX_IMAGES } from './fields.ts';
-import { JOB_EVENTS, LONGEST_WEBHOOK_URL } from './webhook.ts';
+import { OPERATIONS, type Operation } from '../models/rules.ts';
+import { PRIORITIES } from './envelope.ts';
+import { envelopeShape } from './envelope-schemas.ts';
+import { editInputSchema, generationInputSchema, variationInputSchema } from './input-schemas.ts';
 
 const operation = z.enum(OPERATIONS);
 const priority = z.enum(PRIORITIES);
@@ -12,89 +12,22 @@ const unixSeconds = z.int().describe('Unix time in seconds.');
 const usd = z.number().nullable().describe('US dollars; null when the price is not known.');
 const index = z.int().min(0).describe('Which of the images asked for, from 0.');
 
-/** A choice of every value any model takes. */
-function anyValue(pick: (rules: (typeof MODELS)[number]) => readonly string[] | undefined) {
-  return z.enum([...new Set(MODELS.flatMap((rules) => pick(rules) ?? []))]);
+/** The envelope and OpenAI's body of one operation. */
+function submissionOf<O extends Operation, I extends z.ZodType>(name: O, input: I) {
+  return z.strictObject({
+    operation: z.literal(name),
+    input,
+    ...envelopeShape,
+    dry_run: z.boolean().nullish().describe('Answer with the plan; queue nothing.'),
+  });
 }
 
-const longestPrompt = Math.max(...MODELS.map(({ prompt }) => prompt.maxLength));
-
-const svgAuthor = z.strictObject({
-  model: z.string().min(1).max(256),
-  reasoning: z.strictObject({ effort: anyValue(({ svg }) => svg?.efforts).nullish() }).nullish(),
-});
-
-export const generationInputSchema = z
-  .strictObject({
-    prompt: z.string().min(1).max(longestPrompt).describe('What to draw; counted in Unicode code points.'),
-    model: z.string().min(1).max(256).nullish().describe('Model id. Without it the default model is called.'),
-    n: z.int().min(1).max(MAX_IMAGES).nullish().describe('Images to make, for every model. Default 1.'),
-    size: z.string().nullish().describe("`WIDTHxHEIGHT` in pixels or `auto`, by the model's list or rule."),
-    quality: anyValue(({ quality }) => quality.values)
-      .nullish()
-      .describe("By the model's list; the names of different generations do not compare."),
-    style: anyValue(({ style }) => style?.values)
-      .nullish()
-      .describe('DALL·E 3 only; dropped with a warning when the model is translated.'),
-    background: anyValue(({ background }) => background?.values)
-      .nullish()
-      .describe('`transparent` needs `output_format` png or webp.'),
-    output_format: anyValue(({ outputFormat }) => [
-      ...(outputFormat?.values ?? []),
-      ...(outputFormat?.previewOnly ?? []),
-    ])
-      .nullish()
-      .describe('Default png; gif and svg need preview access at OpenAI.'),
-    output_compression: z.int().min(0).max(100).nullish().describe('Percent, for jpeg and webp.'),
-    moderation: anyValue(({ moderation }) => moderation?.values)
-      .nullish()
-      .describe('Strictness of the content filter.'),
-    complexity: anyValue(({ complexity }) => complexity?.values)
-      .nullish()
-      .describe('Computation spent on planning.'),
-    frame_count: z.int().min(2).max(16).nullish().describe('Frames of a gif.'),
-    frame_duration_ms: z.int().min(1).max(655_350).nullish().describe('Milliseconds each gif frame is shown.'),
-    svg: svgAuthor.nullish().describe('Which model draws an svg, and with how much thought.'),
-    safety_identifier: z.string().max(128).nullish().describe('Stable hashed id of your end user.'),
-    user: z.string().nullish().describe('Old name of `safety_identifier`.'),
-    response_format: z
-      .enum(['url', 'b64_json'])
-      .nullish()
-      .describe('On `/v1/images/*` only; without effect on `/v1/jobs`. Works with every model.'),
-    stream: z.literal(false).nullish().describe('Streaming is not available.'),
-    partial_images: z.literal(0).nullish().describe('Streaming is not available.'),
-  })
-  .meta({ id: 'GenerationInput' });
-
-const webhook = z.strictObject({
-  url: z.string().min(1).max(LONGEST_WEBHOOK_URL).describe('http or https; not a private address.'),
-  events: z
-    .array(z.enum(JOB_EVENTS))
-    .min(1)
-    .max(JOB_EVENTS.length)
-    .nullish()
-    .describe('Which events are sent. Default: those that end the job.'),
-});
-
 export const jobSubmissionSchema = z
-  .strictObject({
-    operation: operation.describe('`edit` and `variation` are not available yet.'),
-    input: generationInputSchema,
-    webhook: webhook.nullish().describe('Who hears of the job, signed as Standard Webhooks asks.'),
-    metadata: z
-      .record(z.string().max(METADATA_LIMITS.key), z.string().max(METADATA_LIMITS.value).nullable())
-      .refine((pairs) => Object.keys(pairs).length <= METADATA_LIMITS.pairs)
-      .nullish()
-      .describe(`At most ${METADATA_LIMITS.pairs} pairs and ${METADATA_LIMITS.bytes} bytes of JSON.`),
-    priority: priority.nullish().describe('Default normal.'),
-    expires_after: z
-      .int()
-      .min(1)
-      .max(MAX_EXPIRES_AFTER_SECONDS)
-      .nullish()
-      .describe(`Seconds until a call not yet sent is given up. Default ${DEFAULT_EXPIRES_AFTER_SECONDS}.`),
-    dry_run: z.boolean().nullish().describe('Answer with the plan; queue nothing.'),
-  })
+  .discriminatedUnion('operation', [
+    submissionOf('generation', generationInputSchema),
+    submissionOf('edit', editInputSchema),
+    submissionOf('variation', variationInputSchema),
+  ])
   .meta({ id: 'JobSubmission' });
 
 const publicError = {

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { allOf } from './inputs.ts';
 import { validateSubmission } from './submission.ts';
+import { imageOf, inputsOf } from './test-inputs.ts';
 import type { ValidateContext } from './validate.ts';
 
 const context: ValidateContext = {
@@ -94,8 +96,14 @@ describe('a refused submission', () => {
     ],
     [{ ...job, operation: 'generate' }, [['invalid_value', 'operation']]],
     [{ ...job, operation: 7 }, [['invalid_type', 'operation']]],
-    [{ ...job, operation: 'edit' }, [['unsupported_operation', 'operation']]],
-    [{ ...job, operation: 'variation' }, [['unsupported_operation', 'operation']]],
+    [{ ...job, operation: 'edit' }, [['missing_required_parameter', 'input.images']]],
+    [
+      { operation: 'variation', input: { prompt: 'x', images: [{ file_id: 'file-1', url: 'x' }] } },
+      [
+        ['unknown_parameter', 'input.prompt'],
+        ['unknown_parameter', 'input.images[0].url'],
+      ],
+    ],
     [{ ...job, input: [] }, [['invalid_type', 'input']]],
     [{ ...job, input: null }, [['missing_required_parameter', 'input']]],
     [{ ...job, input: {} }, [['missing_required_parameter', 'input.prompt']]],
@@ -153,6 +161,21 @@ describe('a refused submission', () => {
       ['metadata.a', "Invalid type for 'metadata.a': expected a string, but got an integer instead."],
       ['expires_after', "Invalid type for 'expires_after': expected an integer, but got a decimal number instead."],
       ['priorty', "Unknown parameter: 'priorty'. Did you mean 'priority'?"],
+    ]);
+  });
+
+  test('names images by where they stand in the job', () => {
+    const edit = { operation: 'edit', input: { prompt: 'x', images: [{ file_id: 'file-1' }], mask: { file_id: 'f' } } };
+    const { references } = submissionOf(edit).request;
+    expect(references && allOf(references).map(({ param }) => param)).toEqual(['input.images[0]', 'input.mask']);
+    const inputs = inputsOf({ images: [imageOf('input.images[0]')], mask: imageOf('input.mask', { width: 7 }) });
+    const checked = validateSubmission(edit, context, inputs);
+    expect(checked.ok ? [] : checked.problems).toMatchObject([
+      {
+        param: 'input.mask',
+        message:
+          "Invalid mask image format - mask size does not match image size: 'mask' has 7x1024 pixels, 'images[0]' has 1024x1024.",
+      },
     ]);
   });
 });

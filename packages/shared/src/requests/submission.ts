@@ -5,7 +5,9 @@ import { OPERATIONS } from '../models/rules.ts';
 import { checkValue, isRecord } from './allowed.ts';
 import type { Envelope, Priority } from './envelope.ts';
 import { checkEnvelope, ENVELOPE_FIELDS, readEnvelope } from './envelope.ts';
+import type { InputImage, InputSet } from './inputs.ts';
 import { withoutNulls } from './nulls.ts';
+import { placeIn, takeOutOf } from './placing.ts';
 import { entriesToCheck, missing, notAnObject, unknownParameter, wrongType } from './problems.ts';
 import type { ImageRequest, ValidateContext, Validation } from './validate.ts';
 import { validateRequest } from './validate.ts';
@@ -22,11 +24,15 @@ export type SubmissionResult = { ok: true; submission: Submission } | { ok: fals
 
 const FIELDS: readonly string[] = ['operation', 'input', ...ENVELOPE_FIELDS];
 
-/** Never fails, whatever was parsed from JSON. */
-export function validateSubmission(body: unknown, context: ValidateContext): SubmissionResult {
+/** Never fails, whatever was parsed from JSON. `inputs`: the body's images, measured, as for `validateRequest`. */
+export function validateSubmission(
+  body: unknown,
+  context: ValidateContext,
+  inputs: InputSet<InputImage> | null = null,
+): SubmissionResult {
   if (!isRecord(body)) return { ok: false, problems: [notAnObject(body)] };
   const given = withoutNulls(body);
-  const checked = checkRequest(given, context);
+  const checked = checkRequest(given, context, inputs);
   const problems = [
     ...(checked.ok ? [] : checked.problems),
     ...checkEnvelope(given, context.webhooks),
@@ -36,14 +42,16 @@ export function validateSubmission(body: unknown, context: ValidateContext): Sub
   return { ok: true, submission: { request: withRouteWarnings(checked.request), ...readEnvelope(given) } };
 }
 
-function checkRequest({ operation, input }: Readonly<Record<string, unknown>>, context: ValidateContext): Validation {
+function checkRequest(
+  { operation, input }: Readonly<Record<string, unknown>>,
+  context: ValidateContext,
+  inputs: InputSet<InputImage> | null,
+): Validation {
   const problems = operation === undefined ? [missing('operation')] : checkOperation(operation);
   if (input === undefined) problems.push(missing('input'));
   else if (!isRecord(input)) problems.push(wrongType('input', 'an object', input));
   if (problems.length > 0 || !isOperation(operation)) return { ok: false, problems };
-  const checked = validateRequest(operation, input, context);
-  if (!checked.ok) checked.problems.forEach(placeInInput);
-  return checked;
+  return placeIn('input', validateRequest(operation, input, context, takeOutOf('input', inputs)));
 }
 
 function checkOperation(operation: unknown): ServiceError[] {
@@ -54,11 +62,6 @@ function isOperation(value: unknown): value is Operation {
   return (OPERATIONS as readonly unknown[]).includes(value);
 }
 
-/** OpenAI's wording keeps the field's own name; `param` says where it stands in this body. */
-function placeInInput(problem: ServiceError): void {
-  if (problem.code !== 'unsupported_operation') problem.param = `input.${problem.param}`;
-}
-
 function unknownFields(given: Readonly<Record<string, unknown>>): ServiceError[] {
   return entriesToCheck(given)
     .filter(([name]) => !FIELDS.includes(name))
@@ -66,7 +69,7 @@ function unknownFields(given: Readonly<Record<string, unknown>>): ServiceError[]
 }
 
 function withRouteWarnings(request: ImageRequest): ImageRequest {
-  if (request.responseFormat === null) return request;
+  if (request.input['response_format'] === undefined) return request;
   return {
     ...request,
     warnings: [...request.warnings, 'response_format has no effect on /v1/jobs: images come as links'],

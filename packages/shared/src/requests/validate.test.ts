@@ -204,13 +204,6 @@ describe('problems', () => {
       ['unknown_parameter', 'constructor'],
     ]);
   });
-
-  test.each(['edit', 'variation'] as const)('%s is not available yet', (operation) => {
-    const checked = validateRequest(operation, { prompt: 'x' }, context);
-    expect(checked.ok ? [] : checked.problems).toMatchObject([
-      { code: 'unsupported_operation', param: 'operation', status: 400 },
-    ]);
-  });
 });
 
 describe('a live model', () => {
@@ -229,6 +222,7 @@ describe('a live model', () => {
     };
     expect(requestOf(input)).toEqual({
       operation: 'generation',
+      sentAs: 'generation',
       requestedModel: 'gpt-image-2-2026-04-21',
       model: 'gpt-image-2-2026-04-21',
       lane: 'gpt-image-2',
@@ -251,6 +245,8 @@ describe('a live model', () => {
       responseFormat: 'url',
       estimateMicroUsd: 3 * 120 * 30 + 40,
       warnings: [],
+      references: null,
+      needsMaskFromImage: false,
     });
   });
 

@@ -150,6 +150,11 @@ function storageMetrics(registers: Registry[]) {
       help: 'Bytes of images put into storage.',
       registers,
     }),
+    inputsRemoved: new Counter({
+      name: 'darkroom_inputs_removed_total',
+      help: 'Input images removed from storage, because no job needs them any more.',
+      registers,
+    }),
     storageErrors: new Counter({
       name: 'darkroom_storage_errors_total',
       help: 'Times the storage could not be read or written.',

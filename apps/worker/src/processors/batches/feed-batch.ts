@@ -1,21 +1,21 @@
 // `in_progress`: lines become jobs through a window of outstanding ones, so that a batch of any size takes little of
-// Redis, leaves room for others and stops soon when it is cancelled. The cursor is saved after each chunk; feeding a line
-// again finds the job it made.
-import { batchJobIdOf } from '@darkroom/shared/base/ids.ts';
+// Redis, leaves room for others and stops soon when it is cancelled. A chunk is planned first, which fetches the lines'
+// images, then fed as a whole; then the cursor is saved. Feeding a line again finds the job it made.
 import { type InputLine, readLines } from '@darkroom/shared/batches/lines.ts';
 import type { BatchRecord } from '@darkroom/shared/batches/record.ts';
-import { hasEnded } from '@darkroom/shared/jobs/record.ts';
-import { retryJob } from '@darkroom/shared/jobs/steps.ts';
-import { readJob } from '@darkroom/shared/jobs/store.ts';
-import { itemsOf, submitSpec, toJobSpec } from '@darkroom/shared/jobs/submit.ts';
-import { type BatchLine, parseBatchLine } from '@darkroom/shared/requests/batch-line.ts';
+import { parseBatchLine } from '@darkroom/shared/requests/batch-line.ts';
 import type { ValidateContext } from '@darkroom/shared/requests/validate.ts';
 import type { Deps } from '../../deps.ts';
+import { feedLine } from './feed-line.ts';
+import { hasReferences, type LinePlan, type ParsedLine, planLine } from './plan-line.ts';
 import { readValidationContext } from './validation-context.ts';
+import { watchBatch } from './watch-batch.ts';
 
 /** Jobs of one batch that have not ended, at most (bullmq.md 2c: 200 to 500). */
 const WINDOW = 400;
 const LINES_A_CHUNK = 50;
+/** Lines of a chunk that have images: fetched at the same time, and lying in temporary files until the chunk is fed. */
+const LINES_WITH_IMAGES = 4;
 
 export class Feeder {
   readonly #deps: Deps;
@@ -26,16 +26,22 @@ export class Feeder {
     this.#deps = deps;
   }
 
-  /** Feeds one chunk if there is room; true when it fed something. */
+  /** Feeds one chunk if there is room; true when there may be more to do at once. */
   async feed(record: BatchRecord, stop: AbortSignal): Promise<boolean> {
     const { redis, keys } = this.#deps;
     if (Date.now() >= record.expiresAt) return false;
     const room = Math.min(LINES_A_CHUNK, WINDOW - (await redis.scard(keys.batchOpenJobs(record.id))));
     if (room <= 0) return false;
-    const lines = await this.#take(record, room);
-    const last = lines.at(-1);
+    this.#context ??= await readValidationContext(this.#deps, record.spec.account);
+    const chunk = await this.#take(record, room, this.#context);
+    const last = chunk.at(-1)?.line;
     if (last === undefined || stop.aborted) return false;
-    await Promise.all(lines.map((line) => this.#submit(record, line)));
+    const plans = await planChunk(this.#deps, record, chunk, this.#context, stop);
+    if (plans === null) {
+      await this.close();
+      return true;
+    }
+    await feedChunk(this.#deps, record, plans);
     const cursor = {
       cursorByte: last.nextByte,
       cursorLine: last.number,
@@ -53,57 +59,55 @@ export class Feeder {
     await lines?.return(undefined);
   }
 
-  async #take(record: BatchRecord, count: number): Promise<InputLine[]> {
-    this.#context ??= await readValidationContext(this.#deps, record.spec.account);
+  async #take(record: BatchRecord, count: number, context: ValidateContext): Promise<ParsedLine[]> {
     this.#lines ??= readLines(this.#deps.store, record.spec.inputKey, record.cursor);
-    const taken: InputLine[] = [];
-    while (taken.length < count) {
+    const taken: ParsedLine[] = [];
+    while (taken.length < count && taken.filter(hasReferences).length < LINES_WITH_IMAGES) {
       const next = await this.#lines.next();
       if (next.done === true) break;
-      taken.push(next.value);
+      taken.push(parseLine(record, next.value, context));
     }
     return taken;
   }
+}
 
-  /** A line that validation refused makes no job; it goes to the error file. */
-  async #submit(record: BatchRecord, line: InputLine): Promise<void> {
-    if (this.#context === null || line.isTooLong || record.duplicates.has(line.number)) return;
-    const parsed = parseBatchLine(line.text, record.spec.endpoint, this.#context);
-    if (!parsed.ok) return;
-    const id = batchJobIdOf(record.id, line.number);
-    const spec = toBatchJobSpec(this.#deps, record, parsed);
-    if (line.number <= record.fedLine) await this.#again(record, id, spec.expiresAfterSeconds);
-    else await submitSpec(this.#deps.submit, id, spec, null);
-  }
+function parseLine(record: BatchRecord, line: InputLine, context: ValidateContext): ParsedLine {
+  const isRefused = line.isTooLong || record.duplicates.has(line.number);
+  if (isRefused) return { line, parsed: { ok: false, customId: null, problems: [] } };
+  return { line, parsed: parseBatchLine(line.text, record.spec.endpoint, context) };
+}
 
-  /**
-   * A new run of the batch: a job without images goes again, once, with the time the batch has now. A job that is no longer
-   * kept is never made a second time: it may have been paid.
-   */
-  async #again(record: BatchRecord, id: string, expiresAfterSeconds: number): Promise<void> {
-    const { redis, keys, steps, queues } = this.#deps;
-    const job = await readJob(redis, keys, id);
-    if (job === null) return;
-    await redis.persist(keys.job(id));
-    const hasRun = (job.finishedAt ?? 0) >= (record.at.in_progress ?? 0);
-    if (!hasEnded(job) || hasRun || job.images.size > 0) return;
-    const retried = await retryJob(steps, id, { ...job.spec, expiresAfterSeconds }, 'batch');
-    if (retried.kind === 'retried')
-      await queues.add(job.spec.lane, job.spec.priority, itemsOf(id, retried.calls, retried.run));
+/** null when the batch was cancelled or its time ended meanwhile. Throws when storage or Redis is away. */
+async function planChunk(
+  deps: Deps,
+  record: BatchRecord,
+  chunk: readonly ParsedLine[],
+  context: ValidateContext,
+  stop: AbortSignal,
+): Promise<LinePlan[] | null> {
+  const watch = watchBatch(deps, record);
+  try {
+    const signal = AbortSignal.any([stop, watch.over]);
+    const ends = await Promise.allSettled(chunk.map((line) => planLine(deps, record, line, context, signal)));
+    const plans = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (!failed && !signal.aborted) return plans;
+    await release(deps, plans);
+    if (failed && !watch.over.aborted) throw failed.reason;
+    return null;
+  } finally {
+    watch.close();
   }
 }
 
-function toBatchJobSpec(
-  deps: Deps,
-  record: BatchRecord,
-  { customId, submission, hasPriority }: Extract<BatchLine, { ok: true }>,
-) {
-  const leftSeconds = Math.max(1, Math.ceil((record.expiresAt - Date.now()) / 1_000));
-  return {
-    ...toJobSpec(record.spec.account, submission, deps.submit.imagesPerMinuteOf),
-    priority: hasPriority ? submission.priority : record.spec.priority,
-    expiresAfterSeconds: Math.min(submission.expiresAfterSeconds, leftSeconds),
-    batchId: record.id,
-    customId,
-  };
+/** All lines are fed, or tried, before this ends: a chunk that is fed again never meets itself. */
+async function feedChunk(deps: Deps, record: BatchRecord, plans: readonly LinePlan[]): Promise<void> {
+  const ends = await Promise.allSettled(plans.map((plan) => feedLine(deps, record, plan)));
+  await release(deps, plans);
+  const failed = ends.find((end) => end.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+async function release(deps: Deps, plans: readonly LinePlan[]): Promise<void> {
+  await deps.desk.release(plans.flatMap((plan) => ('held' in plan ? plan.held : [])));
 }

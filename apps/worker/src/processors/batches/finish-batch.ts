@@ -15,6 +15,7 @@ import {
 } from '@darkroom/shared/batches/output-line.ts';
 import type { BatchRecord } from '@darkroom/shared/batches/record.ts';
 import { moveBatch } from '@darkroom/shared/batches/steps.ts';
+import { readUnmade } from '@darkroom/shared/batches/unmade-lines.ts';
 import { createFile } from '@darkroom/shared/files/file-store.ts';
 import { type LinkMaker, toPublicJob } from '@darkroom/shared/jobs/public-job.ts';
 import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
@@ -27,6 +28,8 @@ import { readValidationContext } from './validation-context.ts';
 
 type Kind = 'output' | 'errors';
 const LINES_A_CHUNK = 100;
+/** Lines may hold images as data URLs. */
+const CHARACTERS_A_CHUNK = 8_388_608;
 /** 50,000 lines of ten base64 images each would not end; a file this large is refused by any reader. */
 const MOST_BYTES = 64 * 1_024 ** 3;
 
@@ -110,28 +113,36 @@ async function* linesOf(writing: Writing, kind: Kind): AsyncGenerator<Buffer> {
       deps.keys,
       chunk.map((line) => batchJobIdOf(record.id, line.number)),
     );
+    const without = chunk.filter((_, index) => !jobs[index]).map((line) => line.number);
+    const unmade = await readUnmade(deps, record.id, without);
     for (const [index, line] of chunk.entries()) {
       const job = jobs[index] ?? null;
       if ((job !== null && hasOutput(job) ? 'output' : 'errors') !== kind) continue;
       counts[kind] += 1;
-      yield Buffer.from(`${JSON.stringify(await toLine(writing, line, job))}\n`);
+      yield Buffer.from(`${JSON.stringify(await toLine(writing, line, job, unmade.get(line.number) ?? []))}\n`);
     }
   }
 }
 
-async function toLine(writing: Writing, line: InputLine, job: JobRecord | null): Promise<OutputLine> {
-  if (job === null) return lineWithoutJob(writing, line);
+async function toLine(
+  writing: Writing,
+  line: InputLine,
+  job: JobRecord | null,
+  refusals: readonly PublicError[],
+): Promise<OutputLine> {
+  if (job === null) return lineWithoutJob(writing, line, refusals);
   const shown = toPublicJob(job, writing.linkOf);
   return hasOutput(job) ? toResultLine(job, shown, readBase64Of(writing.deps)) : toFailureLine(job, shown);
 }
 
-/** Refused by validation, or never fed because the batch was over first. */
-function lineWithoutJob({ record, context }: Writing, line: InputLine): OutputLine {
+/** Refused by validation or for its images (`refusals`), or never fed because the batch was over first. */
+function lineWithoutJob({ record, context }: Writing, line: InputLine, refusals: readonly PublicError[]): OutputLine {
   const id = batchJobIdOf(record.id, line.number);
   const parsed = parseBatchLine(line.text, record.spec.endpoint, context);
   if (record.duplicates.has(line.number)) return toInvalidLine(id, parsed.customId, [duplicateProblem()]);
   if (line.isTooLong) return toInvalidLine(id, null, [tooLongProblem()]);
   if (!parsed.ok) return toInvalidLine(id, parsed.customId, parsed.problems.map(toPublicError));
+  if (refusals.length > 0) return toInvalidLine(id, parsed.customId, refusals);
   return notMade(id, parsed.customId, record.ending === 'cancelled' ? 'cancelled' : 'expired');
 }
 
@@ -144,12 +155,14 @@ function readBase64Of(deps: Deps): ReadBase64 {
 
 async function* chunksOf(lines: AsyncGenerator<InputLine>): AsyncGenerator<InputLine[]> {
   let chunk: InputLine[] = [];
+  let characters = 0;
   for await (const line of lines) {
     chunk.push(line);
-    if (chunk.length === LINES_A_CHUNK) {
-      yield chunk;
-      chunk = [];
-    }
+    characters += line.text.length;
+    if (chunk.length < LINES_A_CHUNK && characters < CHARACTERS_A_CHUNK) continue;
+    yield chunk;
+    chunk = [];
+    characters = 0;
   }
   if (chunk.length > 0) yield chunk;
 }

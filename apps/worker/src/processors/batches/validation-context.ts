@@ -1,5 +1,6 @@
-// What lines of an account are checked against: the operator's policy, the models the upstream has retired, and what its
-// webhooks may be.
+// What lines of an account are checked against: the operator's policy, what the upstream told of its models, and what
+// its webhooks may be.
+import { readLearnedModels } from '@darkroom/shared/models/learned.ts';
 import { parseAllowPrivate } from '@darkroom/shared/net/address.ts';
 import type { ValidateContext } from '@darkroom/shared/requests/validate.ts';
 import { webhookRulesOf } from '@darkroom/shared/webhooks/rules.ts';
@@ -12,7 +13,7 @@ export async function readValidationContext(deps: Deps, account: string): Promis
     defaultModel: deps.config.DEFAULT_MODEL,
     allowUnknownModels: deps.config.ALLOW_UNKNOWN_MODELS,
     variationPrompt: deps.config.VARIATION_PROMPT,
-    retired: new Set(await deps.redis.smembers(deps.keys.retiredModels)),
+    learned: await readLearnedModels(deps.redis, deps.keys),
     webhooks: webhookRulesOf(deps.webhooks.secrets, parseAllowPrivate(deps.config.ALLOW_PRIVATE_URLS), account),
   };
 }

@@ -3,7 +3,7 @@
 --   total invalid cursorByte cursorLine problems (JSON) ending outputFileId errorFileId
 --   submitted completed failed images costMicroUsd costUnknown inputTokens outputTokens    ticked by the job steps
 --   sequence webhookEvents event (id of its newest entry in the account's event stream)
--- and the SET <batch>:open of its jobs that have not ended.
+-- the SET <batch>:open of its jobs that have not ended, and the HASH <batch>:unmade of lines that were fed and made no job.
 local root = string.match(KEYS[1], '^({.-}):')
 local EVENTS_KEPT = 10000
 
@@ -35,6 +35,9 @@ local function move(batch, status, retention_ms)
   if not ENDED[status] then return end
   redis.call('HSET', batch, 'ended', 1)
   redis.call('ZREM', root .. ':open-batches', redis.call('HGET', batch, 'id'))
-  if retention_ms > 0 then redis.call('PEXPIRE', batch, retention_ms) end
+  if retention_ms > 0 then
+    redis.call('PEXPIRE', batch, retention_ms)
+    redis.call('PEXPIRE', batch .. ':unmade', retention_ms)
+  end
   emit(batch, 'batch.' .. status)
 end

@@ -10,6 +10,7 @@ local now = now_ms()
 redis.call('HSET', KEYS[1], 'run', facts[6] + 1, 'expiresAt', now + ARGV[1], 'cursorByte', 0, 'cursorLine', 0, 'failed', 0)
 redis.call('HDEL', KEYS[1], 'ended', 'expired', 'ending', 'at:finalizing', 'at:completed', 'at:expired', 'at:cancelling', 'at:cancelled', 'outputFileId', 'errorFileId')
 redis.call('PERSIST', KEYS[1])
+redis.call('PERSIST', KEYS[1] .. ':unmade')
 redis.call('ZADD', KEYS[2], now, facts[2])
 move(KEYS[1], 'in_progress', 0)
 return 'retried'

@@ -21,11 +21,7 @@ local function step()
     close_as_unknown(k, call)
     write_call(k, call)
   end
-  local now = now_ms()
-  local withheld = (state.cancelAt and 'cancelled') or (now >= state.expiresAt and 'expired')
-  if withheld then
-    state.withheld = withheld
-    close_call(k, call, 'withheld', { code = withheld })
+  if withhold_if_over(k, call) then
     settle(tonumber(ARGV[4]))
     return { 'withheld' }
   end
@@ -40,7 +36,7 @@ local function step()
   for i = 4, #KEYS do epoch = epoch + tonumber(redis.call('HGET', KEYS[i], 'epoch') or 0) end
   if epoch ~= tonumber(ARGV[5]) then return { 'stale' } end
 
-  row.at = now
+  row.at = now_ms()
   row.outcome = cjson.null
   call.attempts = call.attempts + 1
   call.open = call.attempts
@@ -49,7 +45,7 @@ local function step()
   state.underWay = state.underWay + 1
   if state.status == 'queued' then
     state.status = 'in_progress'
-    state.startedAt = state.startedAt or now
+    state.startedAt = state.startedAt or row.at
     emit('job.in_progress')
   end
   return { 'go', call.attempts, call.failed, call.moderated, call.unknown }

@@ -1,8 +1,9 @@
--- Records a new job, its place in the account's list and its idempotency key in one step.
--- KEYS: job hash, account's jobs, open jobs, idempotency key, accounts (see base/keys.ts)
+-- Records a new job, its place in the account's list, its idempotency key and who waits for its reply in one step.
+-- KEYS: job hash, account's jobs, open jobs, idempotency key, accounts, unanswered submissions (see base/keys.ts)
 -- ARGV: id, account, spec, calls, images requested, life ms, first look ms, fingerprint ('' = no idempotency key), idempotency life ms,
---       batch id or '', events its webhook wants and its host ('' or ',type,…,host')
--- Returns {'created', id, created at ms} · {'closed', id}: its batch takes no more jobs · {'exists', id of the earlier job} · {'conflict', id}: the key was used for another body
+--       batch id or '', events its webhook wants and its host ('' or ',type,…,host'),
+--       asker ('' = nobody may join), 1 = it repeats an earlier request
+-- Returns {'created', id, created at ms} · {'closed', id}: its batch takes no more jobs · {'exists', id of the earlier job} · {'joined', id of what its earlier try has made} · {'conflict', id}: the key was used for another body
 local id, fingerprint = ARGV[1], ARGV[8]
 if fingerprint ~= '' then
   local earlier = redis.call('HMGET', KEYS[4], 'job', 'fingerprint')
@@ -11,6 +12,8 @@ if fingerprint ~= '' then
     return { 'conflict', earlier[1] }
   end
 end
+local joined = ARGV[13] == '1' and join_unanswered(KEYS[6], ARGV[12])
+if joined then return { 'joined', joined } end
 if redis.call('EXISTS', job) == 1 then return { 'exists', id } end
 if ARGV[10] ~= '' and redis.call('HGET', root .. ':batch:' .. ARGV[10], 'status') ~= 'in_progress' then return { 'closed', id } end
 local now = now_ms()
@@ -35,4 +38,5 @@ if fingerprint ~= '' then
   redis.call('HSET', KEYS[4], 'job', id, 'fingerprint', fingerprint)
   redis.call('PEXPIRE', KEYS[4], ARGV[9])
 end
+if ARGV[12] ~= '' then add_unanswered(KEYS[6], id, now, ARGV[12]) end
 return { 'created', id, now }

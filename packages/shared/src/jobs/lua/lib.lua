@@ -124,6 +124,14 @@ local function close_call(k, call, outcome, err)
   return true
 end
 
+-- Withholds call k when its job was cancelled or its time is over. Returns whether it was; `settle` then.
+local function withhold_if_over(k, call)
+  local reason = (state.cancelAt and 'cancelled') or (now_ms() >= state.expiresAt and 'expired')
+  if not reason then return false end
+  state.withheld = reason
+  return close_call(k, call, 'withheld', { code = reason })
+end
+
 -- Closes an attempt whose end nobody saw. If its answer was noted it did succeed and is paid, though its images may be
 -- lost; else its outcome is unknown. Either way the call may be repeated only as an unknown one.
 local function close_as_unknown(k, call)

@@ -1,0 +1,68 @@
+// A request of `/v1/images/*` as an order: its body, JSON or a form, read, checked and named by its fingerprint.
+import { ServiceError } from '@darkroom/shared/base/errors.ts';
+import type { TakenInput } from '@darkroom/shared/inputs/desk.ts';
+import { prepareInputs } from '@darkroom/shared/inputs/prepare.ts';
+import type { Operation } from '@darkroom/shared/models/rules.ts';
+import { validateImagesRequest } from '@darkroom/shared/requests/images-submission.ts';
+import { allOf, type InputImage, type InputSet, mapInputs } from '@darkroom/shared/requests/inputs.ts';
+import type { SubmissionResult } from '@darkroom/shared/requests/submission.ts';
+import type { FastifyRequest } from 'fastify';
+import type { Deps } from '../deps.ts';
+import type { Client } from './client.ts';
+import { fingerprintOf } from './fingerprint.ts';
+import { readImageForm } from './image-form.ts';
+import type { Order } from './submit.ts';
+import { validationContextOf } from './validation-context.ts';
+
+type Check = (inputs: InputSet<InputImage> | null) => SubmissionResult;
+
+export interface ImageOrder extends Pick<Order, 'fingerprint' | 'prepare'> {
+  /** Removes what a form has brought; call it whatever became of the order. */
+  release(): Promise<void>;
+}
+
+/** Throws a ServiceError with every problem that can be found without fetching anything. */
+export async function readImageOrder(
+  deps: Deps,
+  request: FastifyRequest,
+  operation: Operation,
+  client: Client,
+): Promise<ImageOrder> {
+  const route = `POST ${request.routeOptions.url}`;
+  const context = validationContextOf(deps, request.account);
+  const prepareWith = (check: Check, uploads: InputSet<TakenInput> | null) => () =>
+    prepareInputs(deps.desk, request.account, check, uploads, client.gone);
+
+  if (operation !== 'generation' && request.isMultipart()) {
+    const { MAX_UPLOAD_BYTES } = deps.config;
+    const { fields, problems, uploads } = await readImageForm(
+      deps.desk,
+      request,
+      operation,
+      MAX_UPLOAD_BYTES,
+      client.gone,
+    );
+    const check: Check = (inputs) => withProblems(problems, validateImagesRequest(operation, fields, context, inputs));
+    return {
+      fingerprint: fingerprintOf(
+        route,
+        fields,
+        mapInputs(uploads, ({ held }) => held.facts.sha256),
+      ),
+      prepare: prepareWith(check, uploads),
+      release: () => deps.desk.release(allOf(uploads).map(({ held }) => held)),
+    };
+  }
+  const { body } = request;
+  if (body === undefined) throw new ServiceError('invalid_json', 'The request has no body. Send a JSON object.');
+  const check: Check = (inputs) => validateImagesRequest(operation, body, context, inputs);
+  const checked = check(null);
+  if (!checked.ok) throw ServiceError.ofProblems(checked.problems);
+  return { fingerprint: fingerprintOf(route, body), prepare: prepareWith(check, null), release: async () => undefined };
+}
+
+/** What is wrong with the form itself stands before what its fields mean. */
+function withProblems(problems: readonly ServiceError[], checked: SubmissionResult): SubmissionResult {
+  if (problems.length === 0) return checked;
+  return { ok: false, problems: [...problems, ...(checked.ok ? [] : checked.problems)] };
+}

@@ -1,0 +1,77 @@
+// Two thousand clients that wait for their images on one process: what they weigh, and how the process is meanwhile.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { keysOf } from '@darkroom/shared/base/keys.ts';
+import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+const WAITERS = 2_000;
+const AT_ONCE = 50;
+const PROMPT = 'a white siamese cat '.repeat(50);
+
+let redis: TestRedis;
+let folder: string;
+let api: ChildProcess;
+let url: string;
+const agent = new Agent({ maxSockets: Number.POSITIVE_INFINITY });
+
+beforeAll(async () => {
+  redis = await openTestRedis();
+  folder = await mkdtemp(join(tmpdir(), 'darkroom-many-'));
+  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  url = `http://127.0.0.1:${port}`;
+  const env = { AUTH: 'off', PORT: String(port), REDIS_URL: redis.url, REDIS_PREFIX: redis.prefix, LOG_LEVEL: 'info' };
+  api = spawn(process.execPath, [MAIN], { env: { PATH: process.env['PATH'] ?? '', ...env }, cwd: folder });
+  let said = '';
+  api.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  await vi.waitFor(() => expect(said).toContain('"msg":"listening"'), { timeout: 20_000, interval: 20 });
+});
+afterAll(async () => {
+  agent.destroy();
+  api.kill('SIGKILL');
+  await redis.close();
+  await rm(folder, { recursive: true });
+});
+
+let answered = 0;
+function wait(): void {
+  const options = { method: 'POST', agent, headers: { 'content-type': 'application/json' } };
+  const asked = request(`${url}/v1/images/generations`, options, (reply) => {
+    answered += 1;
+    reply.resume();
+  });
+  asked.on('error', () => undefined);
+  asked.end(JSON.stringify({ model: 'gpt-image-2', prompt: PROMPT }));
+}
+
+function peakMemoryBytes(): number {
+  const status = readFileSync(`/proc/${api.pid}/status`, 'utf8');
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
+}
+
+it(`${WAITERS} clients wait in less than 300 MB, and /livez answers within 50 ms`, async () => {
+  const jobs = keysOf(redis.prefix).accountJobs('default');
+  for (let count = 0; count < WAITERS; count += AT_ONCE) {
+    for (let index = 0; index < AT_ONCE; index += 1) wait();
+    await expect.poll(() => redis.redis.zcard(jobs), { timeout: 20_000, interval: 5 }).toBe(count + AT_ONCE);
+  }
+  const times: number[] = [];
+  // Longer than between two polls of a waiter.
+  for (const until = performance.now() + 15_000; performance.now() < until; ) {
+    const startedAt = performance.now();
+    await (await fetch(`${url}/livez`)).arrayBuffer();
+    times.push(performance.now() - startedAt);
+    await sleep(10);
+  }
+  expect(answered).toBe(0);
+  expect(peakMemoryBytes()).toBeLessThan(300_000_000);
+  // Not the slowest: this machine may have other things to do.
+  expect(times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)]).toBeLessThan(50);
+});

@@ -1,0 +1,160 @@
+// One attempt of a call: its input images, a permit, the paying gate, the request. All that the request needs is there
+// before the permit is taken, so that nothing we could have known fails between the gate and the socket. A crash before
+// the gate leaves nothing but a permit's unused share; after it an open row, see shared/jobs/steps.ts.
+import { itemIdOf } from '@darkroom/shared/base/ids.ts';
+import type { AttemptRow } from '@darkroom/shared/jobs/record.ts';
+import { inputsOf } from '@darkroom/shared/jobs/spec.ts';
+import { beginAttempt, type GateAnswer } from '@darkroom/shared/jobs/steps.ts';
+import { upperBoundMicroUsd } from '@darkroom/shared/models/price.ts';
+import { estimateTokens } from '@darkroom/shared/models/tokens.ts';
+import { itemLockKey } from '@darkroom/shared/queues/call-queue.ts';
+import { allOf } from '@darkroom/shared/requests/inputs.ts';
+import type { Deps } from '../deps.ts';
+import { type Ask, LONGEST_SLEEP_MS, type Permit, type Refused } from '../governor/governor.ts';
+import { prepareRequest, type WireRequest } from '../upstream/prepare-request.ts';
+import { type ItemEnd, sleepUnlessAborted } from '../verdict.ts';
+import { readInputs } from './read-inputs.ts';
+import type { CallWork, NextStep, SentAttempt } from './run-call.ts';
+import { settleAnswer } from './settle-answer.ts';
+import { settleFailure } from './settle-failure.ts';
+import { settleLostInput } from './settle-lost-input.ts';
+
+/** After storage could not be read before an attempt. */
+const AFTER_STORAGE_ERROR_MS = 5_000;
+/** After a call has waited in vain for room for its input images. */
+const AFTER_CROWD_MS = 5_000;
+const DONE: ItemEnd = { kind: 'done' };
+
+/** Makes the images `images` of a call with one request at most. */
+export async function tryCall(
+  deps: Deps,
+  work: CallWork,
+  images: readonly number[],
+  token: string,
+  signal: AbortSignal,
+): Promise<NextStep> {
+  const { spec } = work.record;
+  const ask: Ask = {
+    model: spec.model,
+    images: images.length,
+    tokens: estimateTokens(spec.model, spec.body, images.length),
+  };
+  // Megabytes are not fetched for a call that has to wait anyway.
+  const shut = allOf(inputsOf(spec)).length === 0 ? null : await deps.governor.look(ask);
+  if (shut !== null) return { kind: 'hand-back', ms: restOf(shut) };
+  const inputs = await readInputs(deps, spec, signal);
+  switch (inputs.kind) {
+    case 'stopped':
+      return { kind: 'hand-back', ms: 0 };
+    case 'crowded':
+      return { kind: 'delay', ms: AFTER_CROWD_MS };
+    case 'away':
+      deps.metrics.storageErrors.inc();
+      deps.log.warn({ jobId: work.record.id, call: work.call, reason: inputs.reason }, 'input images have to wait');
+      return { kind: 'delay', ms: AFTER_STORAGE_ERROR_MS };
+    case 'lost':
+      await settleLostInput(deps, work, token, inputs.error);
+      return DONE;
+    case 'read':
+      break;
+  }
+  try {
+    const asked = { operation: spec.sentAs, body: spec.body, images: images.length, inputs: inputsOf(spec) };
+    const wire = prepareRequest(asked, inputs.bytesOf, () => inputs.free());
+    return await takePermit(deps, work, { images, ask, wire }, token, signal);
+  } finally {
+    inputs.free();
+  }
+}
+
+interface ReadyRequest {
+  readonly images: readonly number[];
+  readonly ask: Ask;
+  readonly wire: WireRequest;
+}
+
+async function takePermit(
+  deps: Deps,
+  work: CallWork,
+  { images, ask, wire }: ReadyRequest,
+  token: string,
+  signal: AbortSignal,
+): Promise<NextStep> {
+  const { spec } = work.record;
+  const asked = performance.now();
+  const acquired = await deps.governor.acquire(ask);
+  if (acquired.kind !== 'permit') return { kind: 'hand-back', ms: restOf(acquired) };
+  const { permit } = acquired;
+  if (!(await sleepUnlessAborted(permit.waitMs, signal))) {
+    await permit.giveBack('unused');
+    return { kind: 'hand-back', ms: 0 };
+  }
+  deps.metrics.permitWait.observe({ model: spec.lane }, (performance.now() - asked) / 1_000);
+  const gate = await passGate(deps, work, images, permit, token).catch(async (error: unknown) => {
+    await permit.giveBack('used');
+    throw error;
+  });
+  if (gate.kind !== 'go') {
+    // After a stop the bucket was emptied on purpose, so a stale permit's share stays taken.
+    await permit.giveBack(gate.kind === 'stale' ? 'used' : 'unused');
+    deps.log.debug({ jobId: work.record.id, call: work.call, gate: gate.kind }, 'nothing sent');
+    return gate.kind === 'stale' ? { kind: 'again' } : DONE;
+  }
+  return send(deps, { work, gate, images, permit, startedAt: Date.now() }, wire);
+}
+
+/** A lane at its rate goes on while the sleepers still have half their time, so that the limit is never left unused. */
+function restOf(refused: Refused): number {
+  return refused.kind === 'rate' ? Math.max(0, refused.waitMs - LONGEST_SLEEP_MS / 2) : refused.waitMs;
+}
+
+function passGate(
+  deps: Deps,
+  work: CallWork,
+  images: readonly number[],
+  permit: Permit,
+  token: string,
+): Promise<GateAnswer> {
+  const { record, call } = work;
+  const row: Pick<AttemptRow, 'permit' | 'run' | 'upstreamKey' | 'images' | 'upperBoundMicroUsd'> = {
+    permit: permit.id,
+    run: record.run,
+    upstreamKey: permit.upstreamKey,
+    images,
+    upperBoundMicroUsd: upperBoundMicroUsd(record.spec.model, record.spec.body, images.length),
+  };
+  return beginAttempt(deps.steps, {
+    jobId: record.id,
+    call,
+    lockKey: itemLockKey(deps.keys, record.spec.lane, itemIdOf(record.id, call, record.run)),
+    lockToken: token,
+    onUnknown: deps.config.ON_UNKNOWN,
+    upstreamKeyHash: permit.upstreamKeyHash,
+    buckets: permit.buckets,
+    epoch: permit.epoch,
+    isProbe: permit.isProbe,
+    row,
+  });
+}
+
+async function send(deps: Deps, attempt: SentAttempt, wire: WireRequest): Promise<NextStep> {
+  const { record, call } = attempt.work;
+  const lane = { model: record.spec.lane };
+  deps.log.info(
+    { jobId: record.id, call, attempt: attempt.gate.seq, model: record.spec.model, images: attempt.images.length },
+    'call sent',
+  );
+  deps.metrics.callsInFlight.inc(lane);
+  const name = `${record.id} call ${call} attempt ${attempt.gate.seq}`;
+  deps.underWay.add(name);
+  try {
+    const result = await deps.upstream.request(wire);
+    deps.metrics.callDuration.observe(lane, (Date.now() - attempt.startedAt) / 1_000);
+    return result.kind === 'answered'
+      ? await settleAnswer(deps, attempt, result.answer)
+      : await settleFailure(deps, attempt, result);
+  } finally {
+    deps.underWay.delete(name);
+    deps.metrics.callsInFlight.dec(lane);
+  }
+}

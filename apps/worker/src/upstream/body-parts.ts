@@ -1,0 +1,55 @@
+// A request's body in pieces that are made into bytes while they are sent: an image is never copied as a whole, and is
+// let go as soon as it has left, though the reply may take minutes.
+
+export interface BodyPart {
+  readonly bytes: Uint8Array;
+  /** Sent as base64 text. */
+  readonly isBase64?: boolean;
+}
+
+/** A multiple of 3: base64 of slices is then the base64 of the whole. */
+const SLICE_BYTES = 192 * 1_024;
+
+export function textPart(text: string): BodyPart {
+  return { bytes: Buffer.from(text) };
+}
+
+export function lengthOf(parts: readonly BodyPart[]): number {
+  return parts.reduce((sum, { bytes, isBase64 }) => sum + (isBase64 ? base64Length(bytes.length) : bytes.length), 0);
+}
+
+export function base64Length(bytes: number): number {
+  return Math.ceil(bytes / 3) * 4;
+}
+
+/**
+ * The parts as one stream, to be read once: each is taken out of `parts` before it is sent. `whenTaken` is called when the
+ * last one has been taken.
+ */
+export function streamOf(parts: BodyPart[], whenTaken: () => void): ReadableStream<Uint8Array> {
+  const slices = slicesOf(parts);
+  return new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        const next = slices.next();
+        if (next.done !== true) return controller.enqueue(next.value);
+        controller.close();
+        whenTaken();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+function* slicesOf(parts: BodyPart[]): Generator<Uint8Array> {
+  for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+    for (let from = 0; from < part.bytes.length; from += SLICE_BYTES) {
+      const slice = part.bytes.subarray(from, from + SLICE_BYTES);
+      yield part.isBase64 ? toBase64(slice) : slice;
+    }
+  }
+}
+
+function toBase64(bytes: Uint8Array): Buffer {
+  return Buffer.from(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64'), 'latin1');
+}
