@@ -2,6 +2,7 @@
 
 export interface FaultOptions {
   readonly model?: string;
+  readonly operation?: 'generation' | 'edit' | 'variation';
   readonly count?: number;
   readonly after?: number;
   readonly probability?: number;

@@ -129,7 +129,14 @@ export async function startTestStack(options: StackOptions = {}, key: string | n
 
 /** What a worker has learned of the upstream: buckets, leases, pauses, resting lanes. */
 async function forgetLimits(redis: Redis): Promise<void> {
-  const patterns = ['*:bucket:*', '*:leases:*', '*:upstream-key:*', '*:limiter', '*:retired-models'];
+  const patterns = [
+    '*:bucket:*',
+    '*:leases:*',
+    '*:upstream-key:*',
+    '*:limiter',
+    '*:retired-models',
+    '*:shutdown-dates',
+  ];
   const found = await Promise.all(patterns.map((pattern) => redis.keys(pattern)));
   const keys = found.flat();
   if (keys.length > 0) await redis.del(...keys);

@@ -23,6 +23,7 @@ export async function startUrlUpstream(lifeMs: number): Promise<UrlUpstream> {
   let downloads = 0;
   const server = createServer((request, reply) => {
     const image = /^\/image\/(\d+)$/.exec(request.url ?? '');
+    if (image === null && request.method === 'GET') return void reply.writeHead(404).end(); // no list of models
     if (image === null) {
       const images = made.push(Date.now());
       const url = `http://${request.headers.host}/image/${images - 1}`;
