@@ -1,10 +1,12 @@
 // `npm run bench [-- name …]`: measures Darkroom against what this machine can do at best, and prints one table.
 import { measureAcceptRate } from './accept-rate.ts';
 import { measureBatch } from './batch.ts';
+import { measureEditUpload } from './edit-upload.ts';
 import { measureEventStreams } from './event-streams.ts';
 import { measureLatency } from './latency.ts';
 import { describeRun } from './support/machine.ts';
 import type { Row } from './support/row.ts';
+import { measureSyncRoute } from './sync-route.ts';
 import { measureWholeJobs } from './whole-jobs.ts';
 import { measureWorkerMemory } from './worker-memory.ts';
 
@@ -15,6 +17,8 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<Row[]>>> = {
   'worker-memory': measureWorkerMemory,
   batch: measureBatch,
   'event-streams': measureEventStreams,
+  'sync-route': measureSyncRoute,
+  'edit-upload': measureEditUpload,
 };
 
 async function main(asked: readonly string[]): Promise<void> {
