@@ -140,9 +140,9 @@ class Parked {
 /** Asks every 20 ms how the process is; `stop` tells the slowest answer, ms. */
 function watchLivez(apiUrl: string): { stop(): Promise<number> } {
   let slowest = 0;
-  let isOver = false;
+  const over = new AbortController();
   const watching = (async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const startedAt = performance.now();
       await (await fetch(`${apiUrl}/livez`)).arrayBuffer();
       slowest = Math.max(slowest, performance.now() - startedAt);
@@ -151,7 +151,7 @@ function watchLivez(apiUrl: string): { stop(): Promise<number> } {
   })();
   return {
     async stop() {
-      isOver = true;
+      over.abort();
       await watching;
       return slowest;
     },

@@ -18,7 +18,7 @@ export function lengthOf(parts: readonly BodyPart[]): number {
   return parts.reduce((sum, { bytes, isBase64 }) => sum + (isBase64 ? base64Length(bytes.length) : bytes.length), 0);
 }
 
-export function base64Length(bytes: number): number {
+function base64Length(bytes: number): number {
   return Math.ceil(bytes / 3) * 4;
 }
 
