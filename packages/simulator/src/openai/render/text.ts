@@ -1,3 +1,4 @@
+/// <reference path="../../opentype.d.ts" />
 /** Text as SVG paths, set in Inter from its own font files: nothing depends on the fonts of the system. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
