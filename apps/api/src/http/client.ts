@@ -1,5 +1,6 @@
 // The client of one submitting request: whether it is still there and, for the rule that its own retry never buys again,
 // whether it got its final reply.
+import { setImmediate as afterInput } from 'node:timers/promises';
 import { type Asking, endAsking } from '@darkroom/shared/jobs/unanswered.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
@@ -7,6 +8,12 @@ import type { Deps } from '../deps.ts';
 export interface Client {
   /** Aborts when it leaves before its reply is written. */
   readonly gone: AbortSignal;
+  /**
+   * The last question before something is recorded: throws when the client has left. What has come in is looked at first:
+   * after a process stood still, the hang-up may lie behind the answer that lets it go on, and the client's retry may have
+   * made its job at another.
+   */
+  assertThere(): Promise<void>;
   /** How the steps that record something know it. */
   asking(fingerprint: string): Asking;
   /** It has been recorded that it waits for `id`; from now on its end is recorded too. */
@@ -51,6 +58,14 @@ export function watchClient(
   }
   return {
     gone: leaving.signal,
+    async assertThere() {
+      // Twice: the first may end the very turn in which the process stood still.
+      await afterInput();
+      await afterInput();
+      // Seen at once; `close` comes some turns later.
+      if (socket.destroyed || socket.writableEnded) leaving.abort();
+      leaving.signal.throwIfAborted();
+    },
     asking: (fingerprint) => ({ fingerprint, asker, isRetry: isRetry(request) }),
     waitsFor(fingerprint, id) {
       awaited = { fingerprint, id };

@@ -70,7 +70,7 @@ class Form {
   async read(parts: AsyncIterator<Multipart>): Promise<void> {
     for (let part = await next(parts); part !== null; part = await next(parts)) {
       if (part.type === 'file') await this.#takeFile(part);
-      else this.#takeField(part.fieldname, part.value, part.valueTruncated);
+      else this.#takeField(nameOf(part), part.value, part.valueTruncated);
     }
   }
 
@@ -89,7 +89,8 @@ class Form {
   }
 
   async #takeFile(part: MultipartFile): Promise<void> {
-    const problem = this.#misplaced(part.fieldname) ?? (await this.#keep(part.fieldname, this.#bytesOf(part)));
+    const name = nameOf(part);
+    const problem = this.#misplaced(name) ?? (await this.#keep(name, this.#bytesOf(part)));
     if (problem === null) return;
     this.problems.push(problem);
     // What is left of it is read, so that what is wrong with the parts after it is told, too.
@@ -149,6 +150,11 @@ async function next(parts: AsyncIterator<Multipart>): Promise<Multipart | null> 
   } catch (error) {
     throw toBrokenForm(error);
   }
+}
+
+/** The parser's types don't say that a part may have none. */
+function nameOf(part: { readonly fieldname?: string | undefined }): string {
+  return part.fieldname ?? '';
 }
 
 function isImage(name: string): boolean {

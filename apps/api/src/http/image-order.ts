@@ -43,13 +43,16 @@ export async function readImageOrder(
       client.gone,
     );
     const check: Check = (inputs) => withProblems(problems, validateImagesRequest(operation, fields, context, inputs));
+    const prepare = prepareWith(check, uploads);
+    // A form that can't be read has fields that stand in no fingerprint: it repeats nothing, and is refused at once.
+    if (problems.length > 0) await prepare();
     return {
       fingerprint: fingerprintOf(
         route,
         fields,
         mapInputs(uploads, ({ held }) => held.facts.sha256),
       ),
-      prepare: prepareWith(check, uploads),
+      prepare,
       release: () => deps.desk.release(allOf(uploads).map(({ held }) => held)),
     };
   }

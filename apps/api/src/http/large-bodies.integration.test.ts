@@ -19,9 +19,13 @@ let waiting: (() => void)[];
 
 beforeEach(async () => {
   [sockets, waiting] = [[], []];
-  bodies = buildLargeBodies(10 * MEGABYTE);
+  // One account has half of it.
+  bodies = buildLargeBodies(20 * MEGABYTE);
   app = Fastify();
   registerErrors(app, { redis: { status: 'ready' }, logger: { error: () => undefined } } as never);
+  app.addHook('onRequest', async (request) => {
+    request.account = String(request.headers['x-account'] ?? 'acme');
+  });
   await app.register(async (scope: App) => {
     scope.removeAllContentTypeParsers();
     bodies.register(scope);
@@ -44,18 +48,20 @@ afterEach(async () => {
 const bodyOf = (megabytes: number, fields: object = {}): string =>
   JSON.stringify({ ...fields, filler: 'x'.repeat(megabytes * MEGABYTE) });
 
-async function post(body: string) {
-  const reply = await fetch(url, { method: 'POST', body, headers: HEADERS });
+async function post(body: string, account = 'acme') {
+  const reply = await fetch(url, { method: 'POST', body, headers: { ...HEADERS, 'x-account': account } });
   return { status: reply.status, headers: reply.headers, json: (await reply.json()) as { error?: { code: string } } };
 }
 
 /** A request that says how long it is and sends nothing more. */
-async function announce(bytes: number): Promise<Socket> {
+async function announce(bytes: number, account = 'acme'): Promise<Socket> {
   const arrived = once(app.server, 'request');
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   sockets.push(socket);
   await once(socket, 'connect');
-  socket.write(`POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${bytes}\r\n\r\n{`);
+  socket.write(
+    `POST / HTTP/1.1\r\nhost: x\r\nx-account: ${account}\r\ncontent-type: application/json\r\ncontent-length: ${bytes}\r\n\r\n{`,
+  );
   await arrived;
   return socket;
 }
@@ -66,6 +72,19 @@ describe('large bodies', () => {
     const { status, headers, json } = await post(bodyOf(5));
     expect([status, json.error?.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '5']);
     expect((await post(bodyOf(3))).status).toBe(200);
+  });
+
+  it('of one account leave room for those of others, until there is none', async () => {
+    await announce(10 * MEGABYTE);
+    expect((await post(bodyOf(2))).status).toBe(503);
+    expect((await post(bodyOf(2), 'other')).status).toBe(200);
+    await announce(9 * MEGABYTE, 'other');
+    expect((await post(bodyOf(2), 'third')).status).toBe(503);
+  });
+
+  it('are large by their strings alone: millions of values would hold up the process', async () => {
+    const { status, json } = await post(`{"filler":[${'{},'.repeat(MEGABYTE)}{}]}`);
+    expect([status, json.error?.code]).toEqual([413, 'request_too_large']);
   });
 
   it('never stand in the way of small ones', async () => {

@@ -5,6 +5,7 @@ import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import type { FastifyRequest } from 'fastify';
 import type { App } from './app.ts';
 import { assertPlain, BODY_LIMIT_BYTES, bodyTooLarge, parseJson } from './json-body.ts';
+import { jsonWeight } from './json-weight.ts';
 
 /** Room for OpenAI's largest data URL (20,971,520 characters; openai-images.md 2.4, read 2026-11-22) and a few more. */
 export const LARGE_BODY_BYTES = 52_428_800;
@@ -12,6 +13,8 @@ export const LARGE_BODY_BYTES = 52_428_800;
 export const LARGE_BODY_TIME_MS = 600_000;
 /** Large bodies under way in a process, all together. Parsed they weigh about as much again. */
 const ALL_BYTES = 268_435_456;
+/** One account's, so that its slow senders leave room for others. */
+const SHARE = 0.5;
 const RETRY_AFTER_SECONDS = 5;
 
 export interface LargeBodies {
@@ -23,19 +26,29 @@ export interface LargeBodies {
 
 export function buildLargeBodies(allBytes = ALL_BYTES): LargeBodies {
   const held = new WeakMap<FastifyRequest, number>();
+  const heldBy = new Map<string, number>();
   let heldBytes = 0;
 
   /** Only what is larger than any other body counts. */
   function hold(request: FastifyRequest, bytes: number): void {
     if (bytes <= BODY_LIMIT_BYTES) return;
-    const before = held.get(request) ?? 0;
-    if (heldBytes - before + bytes > allBytes) throw tooBusy();
-    heldBytes += bytes - before;
+    const more = bytes - (held.get(request) ?? 0);
+    const ofAccount = (heldBy.get(request.account) ?? 0) + more;
+    if (heldBytes + more > allBytes || ofAccount > allBytes * SHARE) throw tooBusy();
+    count(request, bytes);
+  }
+
+  function count(request: FastifyRequest, bytes: number): void {
+    const more = bytes - (held.get(request) ?? 0);
+    const ofAccount = (heldBy.get(request.account) ?? 0) + more;
+    heldBytes += more;
     held.set(request, bytes);
+    if (ofAccount > 0) heldBy.set(request.account, ofAccount);
+    else heldBy.delete(request.account);
   }
 
   function release(request: FastifyRequest): void {
-    heldBytes -= held.get(request) ?? 0;
+    if (held.has(request)) count(request, 0);
     held.delete(request);
   }
 
@@ -52,7 +65,9 @@ export function buildLargeBodies(allBytes = ALL_BYTES): LargeBodies {
       if (bytes > told) hold(request, bytes);
       chunks.push(chunk);
     }
-    return parseJson(Buffer.concat(chunks));
+    const whole = Buffer.concat(chunks);
+    if (jsonWeight(whole, BODY_LIMIT_BYTES) > BODY_LIMIT_BYTES) throw tooManyValues();
+    return parseJson(whole);
   }
 
   return {
@@ -70,6 +85,11 @@ export function buildLargeBodies(allBytes = ALL_BYTES): LargeBodies {
       release(request);
     },
   };
+}
+
+function tooManyValues(): ServiceError {
+  const message = `The request body has more than ${BODY_LIMIT_BYTES} bytes outside of its strings: only images make it larger.`;
+  return new ServiceError('request_too_large', message);
 }
 
 function tooBusy(): ServiceError {

@@ -47,7 +47,7 @@ async function submitNew(
     await assertRoom(deps, submission.request.lane);
     const until = keepUntil(Date.now(), submission.expiresAfterSeconds, deps.config.JOB_RETENTION);
     if (held.length > 0) await deps.desk.keep(account, held, until);
-    client.gone.throwIfAborted();
+    await client.assertThere();
     const created = await submitJob(deps.submit, account, submission, sameness.idempotency, sameness.asking);
     if (created.kind === 'created') countJob(deps, created.id, submission);
     return toSubmitted(created, client, sameness);

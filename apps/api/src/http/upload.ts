@@ -5,7 +5,7 @@ import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { missing, unknownParameter, wrongType } from '@darkroom/shared/requests/problems.ts';
 import type { Multipart, MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
-import { assertForm } from './forms.ts';
+import { assertForm, toBrokenForm } from './forms.ts';
 
 /** What a form may hold beside its file: each field's name, and what is wrong with a value. */
 export type Fields = Readonly<Record<string, (value: string) => ServiceError | null>>;
@@ -23,7 +23,6 @@ const FILE = 'file';
 const LONGEST_FILENAME = 255;
 /** Line breaks, other controls, and marks that turn the direction of text. */
 const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu;
-const LIMIT_ERRORS = ['FST_PARTS_LIMIT', 'FST_FIELDS_LIMIT'];
 
 /** Reads up to the file. Throws a ServiceError for all problems of the fields so far, before any of the file is read. */
 export async function openUpload(request: FastifyRequest, fields: Fields): Promise<Upload> {
@@ -110,15 +109,6 @@ class Form {
 
 function givenTwice(name: string): ServiceError {
   return new ServiceError('invalid_value', `Parameter '${name}' is given more than once.`, { param: name });
-}
-
-/** What the parser throws is about the bytes that came: a caller who left, or a form that is none. */
-function toBrokenForm(error: unknown): ServiceError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  const message = LIMIT_ERRORS.includes(code)
-    ? 'The form has too many parts.'
-    : 'The multipart/form-data body is malformed or cut off.';
-  return new ServiceError('invalid_value', message, { cause: error });
 }
 
 /** A caller's name of a file without folders and without what could deceive or break a line; never empty. */

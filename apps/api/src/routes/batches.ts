@@ -135,7 +135,7 @@ async function submitOnce(
   const earlier = await findEarlier(deps, account, client, sameness);
   if (earlier !== null) return earlier;
   const input = await openBatchInput(deps, account, submission);
-  client.gone.throwIfAborted();
+  await client.assertThere();
   const spec = toSpec(account, submission, input.key);
   const { idempotency, asking } = sameness;
   return toSubmitted(await createBatch(deps.batchSteps, newBatchId(), spec, idempotency, asking), client, sameness);

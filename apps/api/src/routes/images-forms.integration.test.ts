@@ -107,6 +107,28 @@ describe('an edit as a form', () => {
     });
   });
 
+  it('with a part without a name is refused', async () => {
+    const { status, json } = await post(EDITS, [...FIELDS, file('image', png), { value: 'x' }]);
+    expect([status, json.error.code]).toEqual([400, 'unknown_parameter']);
+  });
+
+  const unread: [string, () => Part][] = [
+    ['a field twice', () => field('prompt', 'something else')],
+    ['an image as text', () => field('image', 'not a file')],
+    ['a file without a name', () => ({ filename: 'a.png', value: png })],
+  ];
+  it.each(unread)('with %s is refused, though the rest of it was asked before', async (_what, part) => {
+    const parts = [...FIELDS, file('image', png)];
+    const key = { ...ASYNC, 'idempotency-key': 'read-to-its-end' };
+    await post(EDITS, parts, key);
+    await post(EDITS, parts);
+    for (const headers of [key, { ...ASYNC, 'x-stainless-retry-count': '1' }]) {
+      const { status, json } = await post(EDITS, [...parts, part()], headers);
+      expect([status, json.error?.type]).toEqual([400, 'invalid_request_error']);
+    }
+    expect(await leftBehind()).toEqual([]);
+  });
+
   it('is replayed by its key and joined by its retry, whatever the order of its fields', async () => {
     const parts = [file('image', png), field('prompt', 'replay'), field('model', 'gpt-image-2')];
     const key = { ...ASYNC, 'idempotency-key': 'form-1' };

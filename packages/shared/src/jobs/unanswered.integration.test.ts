@@ -98,6 +98,17 @@ describe('a retry', () => {
     expect((await request.retry()).id).toBe(first.id);
   });
 
+  test('leaves nothing of what was answered long ago, though the same is asked again and again', async () => {
+    const request = newRequest();
+    const key = steps.keys.unanswered('acme', request.fingerprint);
+    for (let asked = 0; asked < 30; asked += 1) {
+      const one = await request.ask();
+      await request.end('written', one);
+      await steps.redis.hset(`${key}:askers`, one.id, `w${Date.now() - 15_500}`);
+    }
+    expect([await steps.redis.zcard(key), await steps.redis.hlen(`${key}:askers`)]).toEqual([1, 1]);
+  });
+
   test('finds nothing when the final reply was written longer ago', async () => {
     const request = newRequest();
     const made = [await request.ask(), await request.ask()];

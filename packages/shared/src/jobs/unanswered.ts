@@ -71,7 +71,7 @@ export interface Askers {
 
 /** Shows that this process lives, so that its clients count as there. `onError`: a heartbeat failed; others follow. */
 export async function startAskers({ redis, keys }: UnansweredDeps, onError: (error: unknown) => void): Promise<Askers> {
-  const process = randomBytes(6).toString('base64url').replaceAll('.', '_');
+  const process = randomBytes(6).toString('base64url');
   const heartbeat = (): Promise<unknown> => redis.set(keys.apiProcess(process), 1, 'PX', HEARTBEAT_LIFE_MS);
   await heartbeat();
   // Known to the server from the start, so that a step is never sent twice and overtaken by the next one.

@@ -8,6 +8,7 @@ local UNANSWERED_LIFE_MS = 3600000
 -- A written reply may still be lost on its way, behind a proxy most of all; SDKs ask again after 0.5 to 8 s.
 local WRITTEN_LIFE_MS = 15000
 local CHUNK = 100
+local DROPPED_AT_ONCE = 10
 
 local function unanswered_now()
   local t = redis.call('TIME')
@@ -47,7 +48,25 @@ local function mark_written(list, id)
   redis.call('PEXPIRE', list .. ':askers', WRITTEN_LIFE_MS)
 end
 
+-- When an entry nobody waits for is over, ms; and when its reply was written, if it was.
+local function end_of(entry)
+  local at = tonumber(string.match(entry, '^w([%d.]+)$'))
+  return at and at + WRITTEN_LIFE_MS or tonumber(string.match(entry, '^%d+')) + UNANSWERED_LIFE_MS, at
+end
+
+-- Some of the oldest entries go with each new one, so that the list of a body that is sent again and again stays short.
+local function drop_over(list)
+  local ids = redis.call('ZRANGE', list, 0, DROPPED_AT_ONCE - 1)
+  if #ids == 0 then return end
+  local entries = redis.call('HMGET', list .. ':askers', unpack(ids))
+  for i, id in ipairs(ids) do
+    local entry = entries[i] or '0'
+    if end_of(entry) < unanswered_now() and #living_askers(list, entry, '') == 0 then drop_unanswered(list, id) end
+  end
+end
+
 local function add_unanswered(list, id, made_at, asker)
+  drop_over(list)
   redis.call('ZADD', list, made_at, id)
   write_unanswered(list, id, { asker })
 end
@@ -68,9 +87,8 @@ local function join_unanswered(list, asker)
     for i, id in ipairs(ids) do
       local entry = entries[i] or '0'
       local living = living_askers(list, entry, '')
-      local at = tonumber(string.match(entry, '^w([%d.]+)$'))
+      local ends_at, at = end_of(entry)
       local kind = string.sub(id, 1, 6) == 'batch_' and ':batch:' or ':job:'
-      local ends_at = at and at + WRITTEN_LIFE_MS or tonumber(string.match(entry, '^%d+')) + UNANSWERED_LIFE_MS
       local is_over = #living == 0 and ends_at < unanswered_now()
       if is_over or redis.call('EXISTS', root .. kind .. id) == 0 then
         drop_unanswered(list, id)
