@@ -24,6 +24,7 @@ import { buildWebhookSecrets, type WebhookSecrets } from '@darkroom/shared/webho
 import { outboxDepth } from '@darkroom/shared/webhooks/steps.ts';
 import type { Redis } from 'ioredis';
 import type { ApiConfig } from './config.ts';
+import { buildQueueRoom, type QueueRoom } from './http/queue-room.ts';
 import { type LearnedModelsCopy, startLearnedModels } from './learned-models.ts';
 
 export interface Deps {
@@ -35,6 +36,7 @@ export interface Deps {
   readonly redis: Redis;
   readonly keys: Keys;
   readonly queues: CallQueues;
+  readonly queueRoom: QueueRoom;
   readonly submit: SubmitDeps;
   readonly batchSteps: BatchSteps;
   /** The one subscription to what happens to jobs. */
@@ -108,6 +110,7 @@ async function open(config: ApiConfig, logger: Logger, opened: AsyncDisposableSt
     redis,
     keys,
     queues,
+    queueRoom: buildQueueRoom(queues, config.MAX_QUEUE_DEPTH),
     submit: submitDepsOf(config, { redis, keys, retentionMs: config.JOB_RETENTION }, queues, logger),
     batchSteps: { redis, keys, retentionMs: config.JOB_RETENTION },
     changes,

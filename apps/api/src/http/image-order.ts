@@ -8,6 +8,7 @@ import { allOf, type InputImage, type InputSet, mapInputs } from '@darkroom/shar
 import type { SubmissionResult } from '@darkroom/shared/requests/submission.ts';
 import type { FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
+import { checkOnce } from './check-once.ts';
 import type { Client } from './client.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { readImageForm } from './image-form.ts';
@@ -58,7 +59,7 @@ export async function readImageOrder(
   }
   const { body } = request;
   if (body === undefined) throw new ServiceError('invalid_json', 'The request has no body. Send a JSON object.');
-  const check: Check = (inputs) => validateImagesRequest(operation, body, context, inputs);
+  const check = checkOnce((inputs) => validateImagesRequest(operation, body, context, inputs));
   const checked = check(null);
   if (!checked.ok) throw ServiceError.ofProblems(checked.problems);
   return { fingerprint: fingerprintOf(route, body), prepare: prepareWith(check, null), release: async () => undefined };

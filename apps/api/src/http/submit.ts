@@ -7,7 +7,6 @@ import type { FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { Client } from './client.ts';
 import { findEarlier, type Sameness, type Submitted, samenessOf, toSubmitted } from './earlier.ts';
-import { assertRoom } from './queue-room.ts';
 
 export interface Order {
   readonly fingerprint: string;
@@ -44,7 +43,7 @@ async function submitNew(
   await assertWanted?.();
   const { submission, held } = await prepare();
   try {
-    await assertRoom(deps, submission.request.lane);
+    await deps.queueRoom.assert(submission.request.lane, submission.request.n);
     const until = keepUntil(Date.now(), submission.expiresAfterSeconds, deps.config.JOB_RETENTION);
     if (held.length > 0) await deps.desk.keep(account, held, until);
     await client.assertThere();

@@ -14,7 +14,6 @@ import type { App } from '../http/app.ts';
 import { assertNothingAsked } from '../http/empty-request.ts';
 import { buildJobReplies, noSuchJob } from '../http/job-reply.ts';
 import { readQuery } from '../http/query.ts';
-import { assertRoom } from '../http/queue-room.ts';
 import { cancelJobOperation, listAttemptsOperation, retryJobOperation } from '../openapi/job-operations.ts';
 
 export function registerJobActions(app: App, deps: Deps): void {
@@ -41,7 +40,7 @@ export function registerJobActions(app: App, deps: Deps): void {
       assertNothingAsked(request);
       const record = await replies.find(request);
       if (hasEnded(record)) {
-        await assertRoom(deps, record.spec.lane);
+        await deps.queueRoom.assert(record.spec.lane, record.spec.calls.length);
         await keepInputs(record, deps);
       }
       await runAgain(record, deps);
