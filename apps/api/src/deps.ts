@@ -18,13 +18,13 @@ import { toldImagesPerMinute } from '@darkroom/shared/models/told-limits.ts';
 import { type AllowPrivate, parseAllowPrivate } from '@darkroom/shared/net/address.ts';
 import { openGuardedAgent } from '@darkroom/shared/net/guard.ts';
 import { type CallQueues, openCallQueues } from '@darkroom/shared/queues/call-queue.ts';
+import { buildQueueRoom, type QueueRoom } from '@darkroom/shared/queues/queue-room.ts';
 import type { Logger } from '@darkroom/shared/telemetry/logger.ts';
 import { createMetrics, type Metrics } from '@darkroom/shared/telemetry/metrics.ts';
 import { buildWebhookSecrets, type WebhookSecrets } from '@darkroom/shared/webhooks/secrets.ts';
 import { outboxDepth } from '@darkroom/shared/webhooks/steps.ts';
 import type { Redis } from 'ioredis';
 import type { ApiConfig } from './config.ts';
-import { buildQueueRoom, type QueueRoom } from './http/queue-room.ts';
 import { type LearnedModelsCopy, startLearnedModels } from './learned-models.ts';
 
 export interface Deps {

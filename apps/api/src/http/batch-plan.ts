@@ -1,5 +1,6 @@
 // The answer to a batch's `dry_run: true`: counts, problems and cost of all lines. Nothing is recorded or queued.
 import { toUsd } from '@darkroom/shared/base/units.ts';
+import { buildImageCheck } from '@darkroom/shared/batches/check-images.ts';
 import { checkLines } from '@darkroom/shared/batches/check-lines.ts';
 import { upperBoundMicroUsd } from '@darkroom/shared/models/price.ts';
 import type { BatchSubmission } from '@darkroom/shared/requests/batch-submission.ts';
@@ -20,7 +21,7 @@ interface Totals {
 export async function toBatchPlan(deps: Deps, account: string, submission: BatchSubmission, input: BatchInput) {
   const totals: Totals = { images: 0, calls: 0, estimateMicroUsd: 0, boundMicroUsd: 0 };
   const checked = await checkLines(
-    deps.store,
+    { store: deps.store, checkImages: buildImageCheck(deps.desk, account) },
     input.key,
     submission.endpoint,
     validationContextOf(deps, account),

@@ -104,12 +104,18 @@ describe('checking', () => {
     allowUnknownModels: false,
     variationPrompt: 'Vary it.',
   };
+  const LOOK = {
+    get store() {
+      return store;
+    },
+    checkImages: async () => [],
+  };
   const line = (id: string) =>
     JSON.stringify({ custom_id: id, method: 'POST', url: '/v1/images/generations', body: { prompt: 'a cat' } });
 
   test('names the lines whose custom_id stands on an earlier one', async () => {
     await write([line('a'), line('b'), line('a'), line('c'), line('a')].join('\n'));
-    expect(await checkLines(store, KEY, null, CONTEXT)).toMatchObject({
+    expect(await checkLines(LOOK, KEY, null, CONTEXT)).toMatchObject({
       total: 5,
       invalid: 2,
       duplicates: [3, 5],
@@ -129,7 +135,7 @@ describe('checking', () => {
     const lines = [edit('a', [{ file_id: 'file-none' }]), edit('b', [{ file: 'x' }]), edit('c', undefined), variation];
     await write(lines.join('\n'));
     const seen: Submission[] = [];
-    expect(await checkLines(store, KEY, null, CONTEXT, (submission) => seen.push(submission))).toMatchObject({
+    expect(await checkLines(LOOK, KEY, null, CONTEXT, (submission) => seen.push(submission))).toMatchObject({
       total: 4,
       invalid: 2,
       problems: [
@@ -146,6 +152,6 @@ describe('checking', () => {
 
   test('finds a file without requests hopeless', async () => {
     await write('\n\n');
-    expect(await checkLines(store, KEY, null, CONTEXT)).toMatchObject({ total: 0, isHopeless: true });
+    expect(await checkLines(LOOK, KEY, null, CONTEXT)).toMatchObject({ total: 0, isHopeless: true });
   });
 });

@@ -1,7 +1,7 @@
 // Decides which model a request is checked against and which one is called: MODEL_POLICY for retired models, the
 // default model, unknown models.
 import { ServiceError } from '../base/errors.ts';
-import type { ModelRules } from '../models/rules.ts';
+import type { ModelRules, Operation } from '../models/rules.ts';
 import { findModel, isRetired, MIGRATION, MODEL_NAMES, MODELS, nearestNames, shutdownDateOf } from '../models/rules.ts';
 import { livingReplacementOf } from '../models/translate.ts';
 import { listOf, quote } from './problems.ts';
@@ -37,15 +37,21 @@ export function chooseModel(given: Readonly<Record<string, unknown>>, context: V
 }
 
 /**
- * A request that names no model, read as in DALL·E's days: that default's values are fine too, and are translated. Null when
- * a model is named, when nothing is to be translated, and when the default model is of no use itself.
+ * A request that names no model, read as in DALL·E's days: that default's values are fine too, and are translated. A provider
+ * that still serves what is passed through gets a variation as that model's, which alone has them. Null when a model is named
+ * or the default model is of no use itself, and for everything else that is not translated.
  */
-export function unnamedAsOfOld(choice: ModelChoice, context: ValidateContext): ModelChoice | null {
+export function unnamedAsOfOld(
+  operation: Operation,
+  choice: ModelChoice,
+  { modelPolicy }: ValidateContext,
+): ModelChoice | null {
   const { requestedModel, called, problem } = choice;
   const asked = findModel(MIGRATION.unnamed);
-  const isOpen = requestedModel === null && problem === null && context.modelPolicy === 'translate';
-  if (!isOpen || asked === null || called === null) return null;
-  return { ...choice, asked, rules: [asked, called], isOfOld: true };
+  if (requestedModel !== null || problem !== null || asked === null || called === null) return null;
+  if (modelPolicy === 'translate') return { ...choice, asked, rules: [asked, called], isOfOld: true };
+  if (modelPolicy !== 'passthrough' || operation !== 'variation') return null;
+  return { ...choice, model: asked.id, asked, called: asked, rules: [asked], isOfOld: true };
 }
 
 /** Refused or not: any model may have been meant, so only what no model takes is a problem of the other fields. */

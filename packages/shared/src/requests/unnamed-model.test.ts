@@ -57,6 +57,17 @@ describe('a request that names no model', () => {
     expect(messages).toEqual([expect.stringMatching(/^Invalid size '300x300'/)]);
   });
 
+  test('is DALL·E 2’s where a provider still serves its variations', () => {
+    const request = requestOf('variation', { ...ONE, size: '256x256' }, { ...translate, modelPolicy: 'passthrough' });
+    expect(request).toMatchObject({
+      requestedModel: null,
+      model: 'dall-e-2',
+      sentAs: 'variation',
+      responseFormat: 'url',
+    });
+    expect(request).toMatchObject({ downscaleTo: null, body: { model: 'dall-e-2', size: '256x256' } });
+  });
+
   test.each(['strict', 'passthrough'] as const)('has the default’s values alone under %s', (modelPolicy) => {
     expect(validateRequest('generation', { ...CAT, size: '512x512' }, { ...translate, modelPolicy }).ok).toBe(false);
   });

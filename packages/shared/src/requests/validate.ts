@@ -85,7 +85,7 @@ export function validateRequest(
   if (!isRecord(input)) return { ok: false, problems: [notAnObject(input)] };
   const given: Given = { operation, ...splitImages(operation, withoutNulls(input)), inputs };
   const choice = chooseModel(given.fields, context);
-  const ofOld = unnamedAsOfOld(choice, context);
+  const ofOld = unnamedAsOfOld(operation, choice, context);
   if (ofOld !== null && operation === 'variation') return checkAs(given, ofOld, context);
   const checked = checkAs(given, choice, context);
   const again = checked.ok || ofOld === null ? checked : checkAs(given, ofOld, context);

@@ -1,4 +1,5 @@
 // `validating`: all lines are checked before anything is spent.
+import { buildImageCheck } from '@darkroom/shared/batches/check-images.ts';
 import { checkLines } from '@darkroom/shared/batches/check-lines.ts';
 import type { BatchRecord } from '@darkroom/shared/batches/record.ts';
 import { moveBatch } from '@darkroom/shared/batches/steps.ts';
@@ -7,14 +8,19 @@ import { readValidationContext } from './validation-context.ts';
 
 export async function validateBatch(deps: Deps, { id, spec }: BatchRecord): Promise<boolean> {
   const startedAt = Date.now();
-  const { total, invalid, problems, duplicates, isHopeless } = await checkLines(
-    deps.store,
+  const { total, invalid, invalidImages, problems, duplicates, isHopeless } = await checkLines(
+    { store: deps.store, checkImages: buildImageCheck(deps.desk, spec.account) },
     spec.inputKey,
     spec.endpoint,
     await readValidationContext(deps, spec.account),
   );
   const isRefused = isHopeless || invalid === total || (invalid > 0 && spec.onInvalid === 'reject');
-  const fields = { total, invalid, problems: JSON.stringify(problems), duplicates: JSON.stringify(duplicates) };
+  const fields = {
+    total,
+    invalid: isRefused ? invalid : invalid - invalidImages,
+    problems: JSON.stringify(problems),
+    duplicates: JSON.stringify(duplicates),
+  };
   const moved = await moveBatch(deps.batchSteps, id, 'validating', isRefused ? 'failed' : 'in_progress', fields);
   deps.log.info({ batchId: id, total, invalid, isRefused, ms: Date.now() - startedAt }, 'batch validated');
   return moved;

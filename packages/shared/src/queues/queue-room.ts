@@ -1,7 +1,7 @@
 // Refuses new work while a lane is full, so that a flood can't fill Redis. A lane that has plenty of room is not asked for
 // every job: counting took 6 % of an API process at 2,600 jobs a second.
-import { ServiceError } from '@darkroom/shared/base/errors.ts';
-import type { CallQueues } from '@darkroom/shared/queues/call-queue.ts';
+import { ServiceError } from '../base/errors.ts';
+import type { CallQueues } from './call-queue.ts';
 
 const RETRY_AFTER_SECONDS = 30;
 /** Other processes fill the lane too, so what is known of it does not hold for long. */
