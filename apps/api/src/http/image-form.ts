@@ -13,8 +13,10 @@ import { assertForm, FIELD_BYTES, toBrokenForm } from './forms.ts';
 
 export interface ImageForm {
   readonly fields: Record<string, unknown>;
-  /** Of the text fields; empty when they can be read. What they mean is checked with the images. */
+  /** Of the form and its files; empty when all of it can be read. What it means is checked with the images. */
   readonly problems: readonly ServiceError[];
+  /** A file is no image, so what is missing or does not fit together among the images can't be told. */
+  readonly lacksFiles: boolean;
   /** Whoever gets them has to release them. */
   readonly uploads: InputSet<TakenInput>;
 }
@@ -23,11 +25,14 @@ export interface ImageForm {
 const MOST_IMAGES = Math.max(...MODELS.map(({ inputImages }) => inputImages?.maxCount ?? 0));
 const MOST_IMAGE_BYTES = Math.max(...MODELS.map(({ inputImages }) => inputImages?.belowBytes ?? 0));
 
+/** What the parser puts in the place of bytes that are no UTF-8: a prompt must not be bought with it. */
+const REPLACED = '\uFFFD';
+
 const FILE_FIELDS: readonly string[] = ['image', 'image[]', 'mask', 'markup'];
 
 /**
- * Reads the form to its end. Throws a ServiceError for all problems of its files and of its shape; then, and when the
- * caller leaves, nothing is left on disk. `maxBytes`: of the whole form.
+ * Reads the form to its end. Throws a ServiceError for one that can't be read to its end; then, and when the caller leaves,
+ * nothing is left on disk. `maxBytes`: of the whole form.
  */
 export async function readImageForm(
   desk: InputDesk,
@@ -42,8 +47,8 @@ export async function readImageForm(
   try {
     await form.read(request.parts());
     const { fields, problems } = readFormFields(operation, form.entries);
-    if (form.problems.length > 0) throw ServiceError.ofProblems([...form.problems, ...problems]);
-    return { fields, problems, uploads: form.uploads() };
+    const { lacksFiles } = form;
+    return { fields, problems: [...form.problems, ...problems], lacksFiles, uploads: form.uploads() };
   } catch (error) {
     await desk.release(form.held());
     throw error;
@@ -53,6 +58,7 @@ export async function readImageForm(
 class Form {
   readonly entries: [name: string, value: string][] = [];
   readonly problems: ServiceError[] = [];
+  lacksFiles = false;
   readonly #desk: InputDesk;
   readonly #maxBytes: number;
   readonly #signal: AbortSignal;
@@ -84,6 +90,7 @@ class Form {
 
   #takeField(name: string, value: unknown, isCut: boolean): void {
     if (isCut) this.problems.push(fieldTooLarge(name));
+    else if (typeof value === 'string' && value.includes(REPLACED)) this.problems.push(notUtf8(name));
     // A part with a content-type of JSON comes parsed.
     else this.entries.push([name, typeof value === 'string' ? value : JSON.stringify(value)]);
   }
@@ -93,6 +100,7 @@ class Form {
     const problem = this.#misplaced(name) ?? (await this.#keep(name, this.#bytesOf(part)));
     if (problem === null) return;
     this.problems.push(problem);
+    this.lacksFiles ||= FILE_FIELDS.includes(name);
     // What is left of it is read, so that what is wrong with the parts after it is told, too.
     for await (const _ of this.#bytesOf(part));
   }
@@ -168,6 +176,10 @@ function givenTwice(name: string): ServiceError {
 function fieldTooLarge(name: string): ServiceError {
   const message = `Invalid '${name}': the field is larger than ${FIELD_BYTES} bytes.`;
   return new ServiceError('string_above_max_length', message, { param: name });
+}
+
+function notUtf8(name: string): ServiceError {
+  return new ServiceError('invalid_value', `Invalid '${name}': the text must be UTF-8.`, { param: name });
 }
 
 function formTooLarge(maxBytes: number): ServiceError {

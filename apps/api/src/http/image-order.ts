@@ -11,7 +11,7 @@ import type { Deps } from '../deps.ts';
 import { checkOnce } from './check-once.ts';
 import type { Client } from './client.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import { readImageForm } from './image-form.ts';
+import { type ImageForm, readImageForm } from './image-form.ts';
 import type { Order } from './submit.ts';
 import { validationContextOf } from './validation-context.ts';
 
@@ -36,14 +36,9 @@ export async function readImageOrder(
 
   if (operation !== 'generation' && request.isMultipart()) {
     const { MAX_UPLOAD_BYTES } = deps.config;
-    const { fields, problems, uploads } = await readImageForm(
-      deps.desk,
-      request,
-      operation,
-      MAX_UPLOAD_BYTES,
-      client.gone,
-    );
-    const check: Check = (inputs) => withProblems(problems, validateImagesRequest(operation, fields, context, inputs));
+    const form = await readImageForm(deps.desk, request, operation, MAX_UPLOAD_BYTES, client.gone);
+    const { fields, problems, uploads } = form;
+    const check: Check = (inputs) => withProblems(form, validateImagesRequest(operation, fields, context, inputs));
     const prepare = prepareWith(check, uploads);
     // A form that can't be read has fields that stand in no fingerprint: it repeats nothing, and is refused at once.
     if (problems.length > 0) await prepare();
@@ -65,8 +60,15 @@ export async function readImageOrder(
   return { fingerprint: fingerprintOf(route, body), prepare: prepareWith(check, null), release: async () => undefined };
 }
 
-/** What is wrong with the form itself stands before what its fields mean. */
-function withProblems(problems: readonly ServiceError[], checked: SubmissionResult): SubmissionResult {
+/** What is wrong with the form itself stands before what its fields mean, and is told once. */
+function withProblems({ problems, lacksFiles }: ImageForm, checked: SubmissionResult): SubmissionResult {
   if (problems.length === 0) return checked;
-  return { ok: false, problems: [...problems, ...(checked.ok ? [] : checked.problems)] };
+  const told = new Set(problems.map(({ param }) => param));
+  const others = checked.ok ? [] : checked.problems;
+  const news = others.filter(({ param }) => !told.has(param) && !(lacksFiles && isOfImages(param)));
+  return { ok: false, problems: [...problems, ...news] };
+}
+
+function isOfImages(param: string | null): boolean {
+  return /^(image|mask|markup)\b/.test(param ?? '');
 }

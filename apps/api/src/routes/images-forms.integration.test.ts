@@ -276,6 +276,14 @@ describe('a refused form', () => {
       'invalid_value',
       null,
     ],
+    [
+      'a prompt that is no UTF-8',
+      EDITS,
+      () => [{ name: 'prompt', value: Buffer.from('caf\xe9', 'latin1') }, file('image', png)],
+      400,
+      'invalid_value',
+      'prompt',
+    ],
     ['nothing', EDITS, () => [], 400, 'missing_required_parameter', 'image'],
   ];
   it.each(cases)('names %s, makes no job and leaves no file', async (_what, path, parts, status, code, param) => {
@@ -294,7 +302,15 @@ describe('a refused form', () => {
   it('tells all problems at once', async () => {
     const bad = Buffer.from('%PDF-1.7');
     const files = await post(EDITS, [file('image[]', bad), file('image[]', png), file('mask', bad), file('x', png)]);
-    expect(files.json.error.details.map(({ param }: { param: string }) => param)).toEqual(['image[0]', 'mask', 'x']);
+    expect(files.json.error.details.map(({ param }: { param: string }) => param)).toEqual([
+      'image[0]',
+      'mask',
+      'x',
+      'prompt',
+    ]);
+    const both = await post(EDITS, [field('n', '77'), field('foo', '1'), field('size', '7x7'), file('image', bad)]);
+    const seen = both.json.error.details.map(({ param }: { param: string }) => param);
+    expect(seen.toSorted()).toEqual(['foo', 'image', 'n', 'prompt', 'size']);
     const fields = await post(EDITS, [field('n', '11'), field('quality', 'ultra'), file('image', png)]);
     const params = fields.json.error.details.map(({ param }: { param: string }) => param);
     expect(params.toSorted()).toEqual(['n', 'prompt', 'quality']);
