@@ -370,6 +370,8 @@ describe('a job of several images', () => {
     const error = await thrownBy(openai.images.generate({ ...four, prompt: 'none of four' }));
     expect(error).toBeInstanceOf(OpenAI.BadRequestError);
     expect(error.code).toBe('moderation_blocked');
+    const details = (error.error as { moderation_details?: object }).moderation_details;
+    expect(details).toEqual({ moderation_stage: 'input', categories: [expect.any(String)] });
     expect(sent).toEqual(['0']);
     const job = await stack.api.job(error.headers?.get('x-darkroom-job-id') ?? '');
     expect(job.errors).toHaveLength(4);

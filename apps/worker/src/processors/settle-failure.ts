@@ -128,6 +128,7 @@ function toStoredError(error: ServiceError): StoredError {
     param: error.param,
     status: error.status,
     requestId: error.requestId,
+    ...(error.moderation === null ? {} : { moderation_details: error.moderation }),
   };
 }
 

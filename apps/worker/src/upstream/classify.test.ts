@@ -9,6 +9,8 @@ import {
   type UpstreamReply,
 } from './classify.ts';
 
+const blockedAt = (stage: string) => ({ moderation_stage: stage, categories: ['sexual'] });
+
 function reply(
   status: number,
   facts: Partial<UpstreamReply> = {},
@@ -22,7 +24,7 @@ function reply(
     code: null,
     param: null,
     message,
-    moderationStage: null,
+    moderation: null,
     observation: observe(new Headers(headers), message ?? '', 0),
     ...facts,
   };
@@ -51,11 +53,16 @@ describe('the verdict on a reply', () => {
     ['429 without a body', reply(429), 1, 'later'],
     [
       'moderation after the work',
-      reply(400, { code: 'moderation_blocked', moderationStage: 'output' }),
+      reply(400, { code: 'moderation_blocked', moderation: blockedAt('output') }),
       1,
       'moderated',
     ],
-    ['moderation before the work', reply(400, { code: 'moderation_blocked', moderationStage: 'input' }), 1, 'final'],
+    [
+      'moderation before the work',
+      reply(400, { code: 'moderation_blocked', moderation: blockedAt('input') }),
+      1,
+      'final',
+    ],
     ['moderation without details', reply(400, { code: 'moderation_blocked' }), 1, 'final'],
     ['content policy', reply(400, { code: 'content_policy_violation' }), 1, 'final'],
     ['404', reply(404), 1, 'final'],
@@ -156,6 +163,20 @@ describe('the verdict without a reply', () => {
     const error = classifyFailure(new Error('reset'), 'in-part');
     expect(error).toMatchObject({ verdict: 'retry', code: 'upstream_unreachable' });
     expect(error.message).toContain('not sent whole');
+  });
+
+  test('an unknown outcome without a code of its own says that it may have been charged', () => {
+    const request = { images: 1, operation: 'generation' } as Request;
+    const error = classifyReply(reply(504), request);
+    expect(error).toMatchObject({ status: 504, code: 'outcome_unknown', verdict: 'unknown' });
+    expect(error.message).toContain('may have been charged');
+    expect(classifyReply(reply(504, { code: 'gateway' }), request).code).toBe('gateway');
+  });
+
+  test('what the filter said goes on to the caller', () => {
+    const moderation = blockedAt('input');
+    const request = { images: 1, operation: 'generation' } as Request;
+    expect(classifyReply(reply(400, { code: 'moderation_blocked', moderation }), request).moderation).toBe(moderation);
   });
 
   test('a 200 without image data is unknown', () => {

@@ -1,6 +1,6 @@
 // Turns what came back, or failed to, into a ServiceError with its verdict: contract section 5, first match wins.
 // The only place that reads the upstream's message texts (openai-images.md 3.2, read 2026-11-22).
-import { ServiceError, type Verdict } from '@darkroom/shared/base/errors.ts';
+import { type ModerationDetails, ServiceError, type Verdict } from '@darkroom/shared/base/errors.ts';
 import type { Operation } from '@darkroom/shared/models/rules.ts';
 import type { Observation } from '../governor/observation.ts';
 
@@ -12,7 +12,7 @@ export interface UpstreamReply {
   readonly param: string | null;
   /** null when the body had no error message: empty, HTML, cut off. */
   readonly message: string | null;
-  readonly moderationStage: string | null;
+  readonly moderation: ModerationDetails | null;
   readonly observation: Observation;
 }
 
@@ -63,7 +63,7 @@ const ROWS: readonly Row[] = [
   { verdict: 'later', matches: (reply) => reply.status === 429 },
   {
     verdict: 'moderated',
-    matches: (reply) => reply.code === 'moderation_blocked' && reply.moderationStage === 'output',
+    matches: (reply) => reply.code === 'moderation_blocked' && reply.moderation?.moderation_stage === 'output',
   },
   { verdict: 'final', matches: (reply) => reply.code === 'moderation_blocked' },
   { verdict: 'final', matches: isNoModel },
@@ -77,7 +77,7 @@ const ROWS: readonly Row[] = [
 /** The error of a non-2xx reply. */
 export function classifyReply(reply: UpstreamReply, request: Request): ServiceError {
   const verdict = ROWS.find((row) => row.matches(reply, request.images))?.verdict ?? 'final';
-  const facts = verdict === 'final' ? factsOfFinal(reply, request) : { code: reply.code };
+  const facts = factsOf(reply, request, verdict);
   return ServiceError.upstream({
     status: reply.status,
     type: reply.type ?? (reply.status >= 500 ? 'server_error' : 'invalid_request_error'),
@@ -87,11 +87,21 @@ export function classifyReply(reply: UpstreamReply, request: Request): ServiceEr
     verdict,
     requestId: reply.requestId,
     retryAfterMs: reply.observation.retryAfterMs,
+    moderation: reply.moderation,
   });
 }
 
+type Words = { readonly code: string | null; readonly message?: string };
+
+/** The upstream's own code; ours where it gave none, or means more than one refused request. */
+function factsOf(reply: UpstreamReply, request: Request, verdict: Verdict): Words {
+  if (verdict === 'final') return factsOfFinal(reply, request);
+  if (verdict !== 'unknown' || reply.code !== null) return { code: reply.code };
+  return { code: 'outcome_unknown', message: `${messageOf(reply)} It may have been charged.` };
+}
+
 /** What our code and words are for a refusal that stands for the end of a model or of an endpoint. */
-function factsOfFinal(reply: UpstreamReply, { operation }: Request): { code: string | null; message?: string } {
+function factsOfFinal(reply: UpstreamReply, { operation }: Request): Words {
   if (!isNoModel(reply)) return { code: reply.code };
   if (operation !== 'variation' || namesModel(reply)) return { code: 'model_not_found' };
   // OpenAI's own has been gone since 2026: an empty 404, or a 410 that says so. It tells nothing about the model.

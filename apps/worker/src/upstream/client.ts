@@ -1,5 +1,5 @@
 // One HTTP attempt at the upstream, never a retry. Answers with images or throws a ServiceError that carries the verdict.
-import { ServiceError } from '@darkroom/shared/base/errors.ts';
+import { type ModerationDetails, ServiceError } from '@darkroom/shared/base/errors.ts';
 import { Slots } from '@darkroom/shared/base/slots.ts';
 import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from 'openai';
 import { Agent, fetch as undiciFetch } from 'undici';
@@ -105,13 +105,28 @@ function toReply(error: APIError): UpstreamReply {
     code: toText(body['code']),
     param: toText(body['param']),
     message,
-    moderationStage: toText(toRecord(body['moderation_details'])['moderation_stage']),
+    moderation: toModeration(toRecord(body['moderation_details'])),
     observation: observe(error.headers ?? new Headers(), error.status === 429 ? (message ?? '') : '', Date.now()),
   };
 }
 
 function toRecord(value: unknown): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** Kept with the job, so it is bounded: OpenAI's lists are open-ended. */
+const MOST_CATEGORIES = 16;
+const LONGEST_WORD = 64;
+
+function toModeration(details: Record<string, unknown>): ModerationDetails | null {
+  const stage = toText(details['moderation_stage']);
+  if (stage === null) return null;
+  const given = Array.isArray(details['categories']) ? details['categories'] : [];
+  const categories = given.filter((word): word is string => typeof word === 'string').slice(0, MOST_CATEGORIES);
+  return {
+    moderation_stage: stage.slice(0, LONGEST_WORD),
+    categories: categories.map((word) => word.slice(0, LONGEST_WORD)),
+  };
 }
 
 function toText(value: unknown): string | null {

@@ -71,12 +71,20 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+/** Why the upstream's filter refused, as it says (openai-images.md 3.3, read 2026-11-22). */
+export interface ModerationDetails {
+  moderation_stage: string;
+  categories: string[];
+}
+
 /** The `error` object of every non-2xx body and of a job's `errors[]`. */
 export interface PublicError {
   message: string;
   type: string;
   param: string | null;
   code: string | null;
+  /** With `moderation_blocked`, when the upstream gave them. */
+  moderation_details?: ModerationDetails;
 }
 
 interface Options {
@@ -96,6 +104,7 @@ interface UpstreamFacts extends Options {
   readonly verdict: Verdict;
   readonly requestId?: string | null;
   readonly retryAfterMs?: number | null;
+  readonly moderation?: ModerationDetails | null;
 }
 
 export class ServiceError extends Error {
@@ -111,6 +120,7 @@ export class ServiceError extends Error {
   requestId: string | null = null;
   /** How long the upstream asked us to wait, ms; null when it did not say. */
   retryAfterMs: number | null = null;
+  moderation: ModerationDetails | null = null;
 
   constructor(code: ErrorCode, message: string, options: Options = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -131,6 +141,7 @@ export class ServiceError extends Error {
     error.verdict = facts.verdict;
     error.requestId = facts.requestId ?? null;
     error.retryAfterMs = facts.retryAfterMs ?? null;
+    error.moderation = facts.moderation ?? null;
     return error;
   }
 

@@ -70,11 +70,13 @@ function usageOf({ attempts }: JobRecord, { usage }: PublicJob) {
 export function toErrorResponse(record: JobRecord, job: PublicJob): { status: number; error: PublicError } {
   const stored = record.calls.find((call) => call.outcome !== 'succeeded')?.error ?? null;
   const fallback = new ServiceError('internal_error', 'The job ended without images and without an error.');
-  const error: PublicError = job.errors[0] ?? toPublicError(fallback);
-  return {
-    status: statusOf(stored, error.code),
-    error: { message: error.message, type: error.type, param: error.param, code: error.code },
-  };
+  const {
+    index: _,
+    upstream_request_id: __,
+    ...first
+  } = job.errors[0] ?? { index: 0, upstream_request_id: null, ...toPublicError(fallback) };
+  const error: PublicError = first;
+  return { status: statusOf(stored, error.code), error };
 }
 
 /** A 2xx without images is no status to answer with. */

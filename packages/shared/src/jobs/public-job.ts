@@ -96,6 +96,7 @@ function toPublicStoredError(error: StoredError | null): Omit<PublicJobError, 'i
     message: error?.message ?? own?.message ?? 'The image could not be made.',
     param: error?.param ?? null,
     upstream_request_id: error?.requestId ?? null,
+    ...(error?.moderation_details === undefined ? {} : { moderation_details: error.moderation_details }),
   };
 }
 

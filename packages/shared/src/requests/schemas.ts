@@ -30,11 +30,17 @@ export const jobSubmissionSchema = z
   ])
   .meta({ id: 'JobSubmission' });
 
+const moderation = z.object({
+  moderation_stage: z.string().describe('`input`, `output` or `unknown`.'),
+  categories: z.array(z.string()),
+});
+
 const publicError = {
   message: z.string(),
   type: z.string(),
   param: z.string().nullable(),
   code: z.string().nullable(),
+  moderation_details: moderation.optional().describe('With `moderation_blocked`, when the upstream gave them.'),
 };
 
 export const errorSchema = z
