@@ -1,16 +1,13 @@
-/// <reference path="../../opentype.d.ts" />
 /** Text as SVG paths, set in Inter from its own font files: nothing depends on the fonts of the system. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import type { Font, Glyph, Path } from 'opentype.js';
+import { type Font, type Glyph, type Path, parseFont } from './opentype.ts';
 import { round } from './shapes.ts';
 
 export type Weight = 400 | 600;
 
 const SUBSETS = ['latin', 'latin-ext', 'cyrillic', 'greek', 'vietnamese'];
 const require = createRequire(import.meta.url);
-/** A CommonJS bundle whose exports the ES module loader cannot see by name. */
-const opentype = require('opentype.js') as typeof import('opentype.js');
 const fonts = new Map<string, Font>();
 
 interface Placed {
@@ -99,7 +96,7 @@ function loadFont(subset: string, weight: Weight): Font {
   const known = fonts.get(name);
   if (known !== undefined) return known;
   const bytes = readFileSync(require.resolve(`@fontsource/inter/files/${name}`));
-  const font = opentype.parse(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  const font = parseFont(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
   fonts.set(name, font);
   return font;
 }
