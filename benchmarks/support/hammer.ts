@@ -20,6 +20,8 @@ export async function hammer(
     url,
     method: 'POST' as const,
     body: JSON.stringify(body),
+    // `[<id>]` in the body is another text in each request: no caller sends the same thing all the time.
+    idReplacement: true,
     headers: { 'content-type': 'application/json', ...headers },
     connections: CONNECTIONS,
     timeout: 60,
