@@ -57,13 +57,15 @@ export function openCallQueues(redis: Redis, keys: Keys): CallQueues {
   return {
     queue,
     async add(lane, priority, items) {
-      await queue(lane).addBulk(
-        items.map((item) => ({
-          name: ITEM_NAME,
-          data: item,
-          opts: { jobId: itemIdOf(item.jobId, item.call, item.run), priority: PRIORITY[priority] },
-        })),
-      );
+      const jobs = items.map((item) => ({
+        name: ITEM_NAME,
+        data: item,
+        opts: { jobId: itemIdOf(item.jobId, item.call, item.run), priority: PRIORITY[priority] },
+      }));
+      const [only] = jobs;
+      // A transaction costs the client more than the step itself, and most jobs have one call.
+      if (jobs.length === 1 && only !== undefined) await queue(lane).add(only.name, only.data, only.opts);
+      else await queue(lane).addBulk(jobs);
     },
     async remove(lane, items) {
       await Promise.all(items.map((item) => queue(lane).remove(itemIdOf(item.jobId, item.call, item.run))));
