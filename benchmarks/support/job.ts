@@ -3,7 +3,13 @@
 export function jobBody(size: string): object {
   return {
     operation: 'generation',
-    input: { model: 'gpt-image-2.6-flare', prompt: 'a white siamese cat, [<id>]', size, quality: 'low', output_format: 'png' },
+    input: {
+      model: 'gpt-image-2.6-flare',
+      prompt: 'a white siamese cat, [<id>]',
+      size,
+      quality: 'low',
+      output_format: 'png',
+    },
   };
 }
 

@@ -70,12 +70,14 @@ function usageOf({ attempts }: JobRecord, { usage }: PublicJob) {
 export function toErrorResponse(record: JobRecord, job: PublicJob): { status: number; error: PublicError } {
   const stored = record.calls.find((call) => call.outcome !== 'succeeded')?.error ?? null;
   const fallback = new ServiceError('internal_error', 'The job ended without images and without an error.');
-  const {
-    index: _,
-    upstream_request_id: __,
-    ...first
-  } = job.errors[0] ?? { index: 0, upstream_request_id: null, ...toPublicError(fallback) };
-  const error: PublicError = first;
+  const { message, type, param, code, moderation_details: moderation } = job.errors[0] ?? toPublicError(fallback);
+  const error: PublicError = {
+    message,
+    type,
+    param,
+    code,
+    ...(moderation === undefined ? {} : { moderation_details: moderation }),
+  };
   return { status: statusOf(stored, error.code), error };
 }
 
