@@ -51,7 +51,7 @@ export function buildDocument(routes: readonly DocumentedRoute[], publicUrl: str
         description: "OpenAI's Images API: generations, edits, variations; and the bytes of stored images.",
       },
       { name: 'Batches', description: 'Up to 50,000 requests at once, as a file or inline.' },
-      { name: 'Files', description: "Files for batches, and those batches wrote; OpenAI's Files API." },
+      { name: 'Files', description: "Input images, files for batches, and those batches wrote; OpenAI's Files API." },
       { name: 'Webhooks', description: 'What was sent to whom; signed as Standard Webhooks asks.' },
       { name: 'Models', description: 'What each model takes, costs, and when it ends.' },
       { name: 'Service', description: 'For operators.' },
