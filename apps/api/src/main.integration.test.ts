@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findQuietPort } from '@darkroom/testing/free-port.ts';
 import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { GENERATION, toAnswer } from './testing/start-api.ts';
@@ -34,7 +35,7 @@ function start(env: Record<string, string>) {
 }
 
 async function startReady(env: Record<string, string> = {}) {
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const port = await findQuietPort();
   const started = start({ AUTH: 'off', PORT: String(port), REDIS_URL: redis.url, REDIS_PREFIX: redis.prefix, ...env });
   await expect.poll(() => started.output.out, { timeout: 20_000, interval: 20 }).toContain('"msg":"listening"');
   return { ...started, url: `http://127.0.0.1:${port}` };

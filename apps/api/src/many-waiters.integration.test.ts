@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { keysOf } from '@darkroom/shared/base/keys.ts';
+import { findQuietPort } from '@darkroom/testing/free-port.ts';
 import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
@@ -25,7 +26,7 @@ const agent = new Agent({ maxSockets: Number.POSITIVE_INFINITY });
 beforeAll(async () => {
   redis = await openTestRedis();
   folder = await mkdtemp(join(tmpdir(), 'darkroom-many-'));
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const port = await findQuietPort();
   url = `http://127.0.0.1:${port}`;
   const env = { AUTH: 'off', PORT: String(port), REDIS_URL: redis.url, REDIS_PREFIX: redis.prefix, LOG_LEVEL: 'info' };
   api = spawn(process.execPath, [MAIN], { env: { PATH: process.env['PATH'] ?? '', ...env }, cwd: folder });
