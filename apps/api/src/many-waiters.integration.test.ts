@@ -57,22 +57,17 @@ function peakMemoryBytes(): number {
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
 }
 
-it(`${WAITERS} clients wait in less than 300 MB, and /livez answers within 50 ms`, async () => {
+it(`${WAITERS} clients wait in less than 300 MB, and /livez answers meanwhile`, async () => {
   const jobs = keysOf(redis.prefix).accountJobs('default');
   for (let count = 0; count < WAITERS; count += AT_ONCE) {
     for (let index = 0; index < AT_ONCE; index += 1) wait();
     await expect.poll(() => redis.redis.zcard(jobs), { timeout: 20_000, interval: 5 }).toBe(count + AT_ONCE);
   }
-  const times: number[] = [];
-  // Longer than between two polls of a waiter.
-  for (const until = performance.now() + 15_000; performance.now() < until; ) {
-    const startedAt = performance.now();
-    await (await fetch(`${url}/livez`)).arrayBuffer();
-    times.push(performance.now() - startedAt);
-    await sleep(10);
+  // Longer than between two polls of a waiter. How soon it answers is measured in benchmarks/sync-route.ts.
+  for (const until = performance.now() + 12_000; performance.now() < until; ) {
+    expect((await fetch(`${url}/livez`)).status).toBe(200);
+    await sleep(100);
   }
   expect(answered).toBe(0);
   expect(peakMemoryBytes()).toBeLessThan(300_000_000);
-  // Not the slowest: this machine may have other things to do.
-  expect(times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)]).toBeLessThan(50);
 });
