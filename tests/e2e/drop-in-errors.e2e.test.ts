@@ -200,8 +200,9 @@ describe.concurrent('an edit is refused before anything is bought:', () => {
 describe.concurrent('beside the request itself,', () => {
   test('a wrong key is an AuthenticationError, for JSON and forms alike', async () => {
     const { openai, sent } = countingClient(stack.api.url, { apiKey: 'dk_wrong0123456789abcdef' });
-    for (const call of [generate(openai, { prompt: 'x' }), edit(openai, { prompt: 'x', image: await file(png(8)) })]) {
-      const error = await thrownBy(call);
+    const image = await file(png(8));
+    for (const call of [() => generate(openai, { prompt: 'x' }), () => edit(openai, { prompt: 'x', image })]) {
+      const error = await thrownBy(call());
       expect(error).toBeInstanceOf(OpenAI.AuthenticationError);
       expect(error).toMatchObject({ status: 401, code: 'invalid_api_key' });
     }
@@ -210,8 +211,9 @@ describe.concurrent('beside the request itself,', () => {
 
   test('what is not there is a NotFoundError', async () => {
     const { openai } = client();
-    for (const call of [openai.models.retrieve('gpt-imagine-2'), openai.files.retrieve(`file-${'0'.repeat(26)}`)]) {
-      const error = await thrownBy(call);
+    const noFile = `file-${'0'.repeat(26)}`;
+    for (const call of [() => openai.models.retrieve('gpt-imagine-2'), () => openai.files.retrieve(noFile)]) {
+      const error = await thrownBy(call());
       expect(error).toBeInstanceOf(OpenAI.NotFoundError);
       expect(error.requestID).toBeTruthy();
     }
