@@ -117,9 +117,15 @@ class Parked {
       const more = Math.min(OPENING_AT_ONCE, count - this.#count);
       for (let index = 0; index < more; index += 1) this.#park();
       this.#count += more;
-      await sleep(20);
+      while ((await this.#waiting()) < this.#count) await sleep(10);
     }
-    await sleep(500);
+  }
+
+  /** Jobs made for requests that wait; the first was answered. */
+  async #waiting(): Promise<number> {
+    const metrics = await (await fetch(new URL('/metrics', this.#url))).text();
+    const line = new RegExp(`^darkroom_jobs_accepted_total\\{[^}]*model="${PARKED.model}"[^}]*\\} (\\d+)`, 'm');
+    return Number(line.exec(metrics)?.[1] ?? 0) - 1;
   }
 
   close(): void {

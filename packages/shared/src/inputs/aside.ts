@@ -1,5 +1,5 @@
 // Temporary files of this process, in a folder of its own that nobody else can look into. What a killed process left is
-// removed by the next one to start.
+// removed by one that starts a day later or more.
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
