@@ -1,4 +1,4 @@
-import { finishAttempt } from '@darkroom/shared/jobs/steps.ts';
+import { finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { GENERATION, startApi, type TestApi } from '../testing/start-api.ts';
 

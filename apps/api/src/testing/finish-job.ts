@@ -1,8 +1,8 @@
 // For tests: ends calls the way a worker does, without an upstream.
 import { createHash } from 'node:crypto';
 import { imageKey } from '@darkroom/shared/images/keys.ts';
+import { finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { ImageRow, JobRecord } from '@darkroom/shared/jobs/record.ts';
-import { finishAttempt } from '@darkroom/shared/jobs/steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import { expect, vi } from 'vitest';
 import type { Deps } from '../deps.ts';

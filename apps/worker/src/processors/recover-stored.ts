@@ -2,8 +2,8 @@
 // fixed keys and recorded, so that only what is missing is bought again.
 
 import { findStored } from '@darkroom/shared/images/save-image.ts';
+import { finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { AttemptRow, ImageRow } from '@darkroom/shared/jobs/record.ts';
-import { finishAttempt } from '@darkroom/shared/jobs/steps.ts';
 import { actualMicroUsd } from '@darkroom/shared/models/price.ts';
 import type { Deps } from '../deps.ts';
 import { keepOptionsOf } from './keep-image.ts';

@@ -3,8 +3,8 @@
 // see the state machine in shared/jobs/steps.ts.
 
 import type { Slot } from '@darkroom/shared/base/slots.ts';
+import type { GateAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
-import type { GateAnswer } from '@darkroom/shared/jobs/steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import type { CallItem } from '@darkroom/shared/queues/call-queue.ts';
 import type { Deps } from '../deps.ts';

@@ -2,9 +2,9 @@
 // Bookkeeping in Redis runs beside it and never holds it up.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceError } from '@darkroom/shared/base/errors.ts';
+import { type AttemptFacts, finishAttempt, noteAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { ImageRow, JobStatus, StoredError } from '@darkroom/shared/jobs/record.ts';
 import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
-import { type AttemptFacts, finishAttempt, noteAnswer } from '@darkroom/shared/jobs/steps.ts';
 import { actualMicroUsd, upperBoundMicroUsd } from '@darkroom/shared/models/price.ts';
 import type { Deps } from '../deps.ts';
 import type { UpstreamAnswer } from '../upstream/client.ts';

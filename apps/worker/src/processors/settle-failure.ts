@@ -1,7 +1,7 @@
 // An attempt that brought no image: what its verdict means for the attempt's row, the call, the bucket and the item.
 import type { ServiceError, Verdict } from '@darkroom/shared/base/errors.ts';
+import { finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { AttemptOutcome, JobStatus, StoredError } from '@darkroom/shared/jobs/record.ts';
-import { finishAttempt } from '@darkroom/shared/jobs/steps.ts';
 import { readLearnedModels } from '@darkroom/shared/models/learned.ts';
 import { findModel, isDeprecated } from '@darkroom/shared/models/rules.ts';
 import { replacementOf } from '@darkroom/shared/models/translate.ts';

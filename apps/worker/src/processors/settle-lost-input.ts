@@ -2,7 +2,7 @@
 
 import type { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { itemIdOf } from '@darkroom/shared/base/ids.ts';
-import { failCall } from '@darkroom/shared/jobs/steps.ts';
+import { failCall } from '@darkroom/shared/jobs/attempt-steps.ts';
 import { itemLockKey } from '@darkroom/shared/queues/call-queue.ts';
 import type { Deps } from '../deps.ts';
 import type { CallWork } from './run-call.ts';

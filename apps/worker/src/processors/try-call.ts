@@ -2,9 +2,9 @@
 // before the permit is taken, so that nothing we could have known fails between the gate and the socket. A crash before
 // the gate leaves nothing but a permit's unused share; after it an open row, see shared/jobs/steps.ts.
 import { itemIdOf } from '@darkroom/shared/base/ids.ts';
+import { beginAttempt, type GateAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { AttemptRow } from '@darkroom/shared/jobs/record.ts';
 import { inputsOf } from '@darkroom/shared/jobs/spec.ts';
-import { beginAttempt, type GateAnswer } from '@darkroom/shared/jobs/steps.ts';
 import { upperBoundMicroUsd } from '@darkroom/shared/models/price.ts';
 import { estimateTokens } from '@darkroom/shared/models/tokens.ts';
 import { itemLockKey } from '@darkroom/shared/queues/call-queue.ts';

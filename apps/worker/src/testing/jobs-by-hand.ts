@@ -1,8 +1,9 @@
 // For tests: jobs recorded and ended straight in Redis, as API and worker do it, without an upstream.
 import { newJobId } from '@darkroom/shared/base/ids.ts';
+import { finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { ImageRow } from '@darkroom/shared/jobs/record.ts';
 import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
-import { createJob, finishAttempt, type JobSteps } from '@darkroom/shared/jobs/steps.ts';
+import { createJob, type JobSteps } from '@darkroom/shared/jobs/steps.ts';
 import { TERMINAL_JOB_EVENTS } from '@darkroom/shared/requests/webhook.ts';
 
 const SPEC: JobSpec = {

@@ -13,7 +13,13 @@ import { toWebhookMark } from '../requests/webhook.ts';
 import type { BatchSpec, BatchStatus } from './record.ts';
 
 const load = (step: string): Script => loadScript(import.meta.url, 'lua/lib.lua', `lua/${step}.lua`);
-const CREATE = loadScript(import.meta.url, '../jobs/lua/unanswered.lua', 'lua/lib.lua', 'lua/create-batch.lua');
+const CREATE = loadScript(
+  import.meta.url,
+  '../jobs/lua/unanswered.lua',
+  '../jobs/lua/idempotency.lua',
+  'lua/lib.lua',
+  'lua/create-batch.lua',
+);
 const MOVE = load('move-batch');
 const CANCEL = load('cancel-batch');
 const RETRY = load('retry-batch');

@@ -3,20 +3,10 @@ import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newJobId } from '../base/ids.ts';
 import { keysOf } from '../base/keys.ts';
+import { beginAttempt, type Finish, failCall, finishAttempt, type Gate, noteAnswer } from './attempt-steps.ts';
 import type { ImageRow, JobRecord } from './record.ts';
 import type { JobSpec } from './spec.ts';
-import {
-  beginAttempt,
-  createJob,
-  type Finish,
-  failCall,
-  finishAttempt,
-  type Gate,
-  type JobSteps,
-  noteAnswer,
-  retryJob,
-  withholdCalls,
-} from './steps.ts';
+import { createJob, type JobSteps, retryJob, withholdCalls } from './steps.ts';
 import { readJob } from './store.ts';
 
 let server: TestRedis;

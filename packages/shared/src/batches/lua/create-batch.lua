@@ -4,13 +4,8 @@
 --       asker ('' = nobody may join), 1 = it repeats an earlier request
 -- Returns {'created', id} · {'exists', id} · {'joined', id}: made by its earlier try · {'conflict', id}: the key was used for another body
 local id, fingerprint = ARGV[1], ARGV[5]
-if fingerprint ~= '' then
-  local earlier = redis.call('HMGET', KEYS[4], 'job', 'fingerprint')
-  if earlier[1] then
-    if earlier[2] == fingerprint then return { 'exists', earlier[1] } end
-    return { 'conflict', earlier[1] }
-  end
-end
+local known = find_by_key(KEYS[4], fingerprint)
+if known then return known end
 local joined = ARGV[9] == '1' and join_unanswered(KEYS[5], ARGV[8])
 if joined then return { 'joined', joined } end
 local now = now_ms()
@@ -18,9 +13,6 @@ redis.call('HSET', KEYS[1], 'id', id, 'account', ARGV[2], 'spec', ARGV[3], 'stat
   'createdAt', now, 'expiresAt', now + ARGV[4], 'webhookEvents', ARGV[7])
 redis.call('ZADD', KEYS[2], now, id)
 redis.call('ZADD', KEYS[3], now, id)
-if fingerprint ~= '' then
-  redis.call('HSET', KEYS[4], 'job', id, 'fingerprint', fingerprint)
-  redis.call('PEXPIRE', KEYS[4], ARGV[6])
-end
+remember_key(KEYS[4], fingerprint, id, ARGV[6])
 if ARGV[8] ~= '' then add_unanswered(KEYS[5], id, now, ARGV[8]) end
 return { 'created', id }

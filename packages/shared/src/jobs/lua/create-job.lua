@@ -5,13 +5,8 @@
 --       asker ('' = nobody may join), 1 = it repeats an earlier request
 -- Returns {'created', id, created at ms} · {'closed', id}: its batch takes no more jobs · {'exists', id of the earlier job} · {'joined', id of what its earlier try has made} · {'conflict', id}: the key was used for another body
 local id, fingerprint = ARGV[1], ARGV[8]
-if fingerprint ~= '' then
-  local earlier = redis.call('HMGET', KEYS[4], 'job', 'fingerprint')
-  if earlier[1] then
-    if earlier[2] == fingerprint then return { 'exists', earlier[1] } end
-    return { 'conflict', earlier[1] }
-  end
-end
+local known = find_by_key(KEYS[4], fingerprint)
+if known then return known end
 local joined = ARGV[13] == '1' and join_unanswered(KEYS[6], ARGV[12])
 if joined then return { 'joined', joined } end
 if redis.call('EXISTS', job) == 1 then return { 'exists', id } end
@@ -34,9 +29,6 @@ end
 redis.call('SADD', KEYS[5], ARGV[2])
 redis.call('ZADD', KEYS[2], now, id)
 redis.call('ZADD', KEYS[3], now + math.min(ARGV[6], ARGV[7]), id)
-if fingerprint ~= '' then
-  redis.call('HSET', KEYS[4], 'job', id, 'fingerprint', fingerprint)
-  redis.call('PEXPIRE', KEYS[4], ARGV[9])
-end
+remember_key(KEYS[4], fingerprint, id, ARGV[9])
 if ARGV[12] ~= '' then add_unanswered(KEYS[6], id, now, ARGV[12]) end
 return { 'created', id, now }
