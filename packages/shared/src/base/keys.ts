@@ -42,6 +42,22 @@ export interface Keys {
   /** ZSET of permits in use, by the time their lease ends, ms. */
   leases(upstreamKey: string, limit: string): string;
   upstreamKey(upstreamKey: string): string;
+  /** ZSET of the upstream keys' names, by when a worker last had them, ms. */
+  readonly upstreamKeys: string;
+  /** HASH: model → a further limit the upstream has named for it under this key, «(for limit X)». */
+  limitNames(upstreamKey: string): string;
+  /** HASH: the books of a lane; jobs/lua/lane.lua lists the fields. */
+  lane(lane: string): string;
+  /** ZSET of answers that are paid but not in storage yet, `<job id> <call> <attempt>`, by until when they can be had, ms. */
+  readonly spooled: string;
+  /** STRING: a spooled answer as its file on the host that has it; small ones only. */
+  spoolCopy(entry: string): string;
+  /** HASH of those: entry → bytes. */
+  readonly spoolCopies: string;
+  /** Held by the worker that puts a spooled answer into storage. */
+  spoolLease(entry: string): string;
+  /** HASH of a host's spool: process → `<bytes> <until ms>`, the room its calls may need. */
+  spoolRoom(host: string): string;
   /** SET of models the upstream has answered «does not exist» for, though our rules still list them. */
   readonly retiredModels: string;
   /** HASH: model id → the day of shutdown the upstream gave, `YYYY-MM-DD`. */
@@ -64,6 +80,8 @@ export interface Keys {
   readonly jobChanges: string;
   /** Pub/sub: a bucket or upstream key stopped or went on. */
   readonly limitChanges: string;
+  /** Pub/sub: a worker has seen the image storage fail. */
+  readonly storageChanges: string;
   readonly signingSecret: string;
   readonly publicUrl: string;
 }
@@ -94,6 +112,14 @@ export function keysOf(prefix: string): Keys {
     bucket: (upstreamKey, limit) => `${root}:bucket:${upstreamKey}:${limit}`,
     leases: (upstreamKey, limit) => `${root}:leases:${upstreamKey}:${limit}`,
     upstreamKey: (upstreamKey) => `${root}:upstream-key:${upstreamKey}`,
+    upstreamKeys: `${root}:upstream-keys`,
+    limitNames: (upstreamKey) => `${root}:limit-names:${upstreamKey}`,
+    lane: (lane) => `${root}:lane:${lane}`,
+    spooled: `${root}:spooled`,
+    spoolCopy: (entry) => `${root}:spool-copy:${entry}`,
+    spoolCopies: `${root}:spool-copies`,
+    spoolLease: (entry) => `${root}:spool-lease:${entry}`,
+    spoolRoom: (host) => `${root}:spool-room:${host}`,
     retiredModels: `${root}:retired-models`,
     shutdownDates: `${root}:shutdown-dates`,
     shutdownDatesAsked: `${root}:shutdown-dates-asked`,
@@ -105,6 +131,7 @@ export function keysOf(prefix: string): Keys {
     receiver: (host) => `${root}:receiver:${host}`,
     jobChanges: `${root}:job-changes`,
     limitChanges: `${root}:limit-changes`,
+    storageChanges: `${root}:storage-changes`,
     signingSecret: `${root}:signing-secret`,
     publicUrl: `${root}:public-url`,
   };

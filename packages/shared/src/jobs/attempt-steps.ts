@@ -22,7 +22,7 @@ import {
 } from './record.ts';
 import { type JobSteps, toRetention } from './steps.ts';
 
-const load = (step: string): Script => loadScript(import.meta.url, 'lua/lib.lua', `lua/${step}.lua`);
+const load = (step: string): Script => loadScript(import.meta.url, 'lua/lane.lua', 'lua/lib.lua', `lua/${step}.lua`);
 const BEGIN = load('begin-attempt');
 const NOTE_ANSWER = load('note-answer');
 const FINISH = load('finish-attempt');

@@ -8,7 +8,7 @@ import type { JobStatus } from './record.ts';
 import { encodeSpec, type JobSpec } from './spec.ts';
 import type { Asking } from './unanswered.ts';
 
-const load = (step: string): Script => loadScript(import.meta.url, 'lua/lib.lua', `lua/${step}.lua`);
+const load = (step: string): Script => loadScript(import.meta.url, 'lua/lane.lua', 'lua/lib.lua', `lua/${step}.lua`);
 const CREATE = loadScript(
   import.meta.url,
   'lua/unanswered.lua',
