@@ -30,7 +30,8 @@ async function postSettings(world: World, req: IncomingMessage, res: ServerRespo
   try {
     const change = await readJsonObject(req);
     world.settings = changeSettings(world.settings, change);
-    if ('limits' in change) world.limiter.setLimits(world.settings.limits);
+    const { limits, limitBurstSeconds } = world.settings;
+    if ('limits' in change || 'limitBurstSeconds' in change) world.limiter.setLimits(limits, limitBurstSeconds);
     sendJson(res, 200, world.settings);
   } catch (error) {
     if (!(error instanceof SettingsProblem || error instanceof NotAJsonObject)) throw error;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FAULT_KINDS } from './fault-kinds.ts';
-import { type Kit, startKit } from './test-kit.ts';
+import { KEY, type Kit, startKit } from './test-kit.ts';
 
 let kit: Kit;
 beforeAll(async () => {
@@ -117,6 +117,14 @@ describe('which requests a fault hits', () => {
   test('operation', async () => {
     await kit.fault({ kind: 'overloaded', operation: 'edit' });
     expect(await statuses(1)).toEqual([200]);
+  });
+
+  test('key, by its last 4 characters', async () => {
+    await kit.fault({ kind: 'overloaded', key: KEY.slice(-4) });
+    expect(await statuses(1)).toEqual([503]);
+    const body = { model: 'gpt-image-2', prompt: 'a cat' };
+    const other = await kit.post('/v1/images/generations', body, { authorization: 'Bearer sk-test-0000009999' });
+    expect(other.status).toBe(200);
   });
 
   test('removed one by one or all at once', async () => {

@@ -55,5 +55,5 @@ export type ModifierKind = (typeof MODIFIER_KINDS)[number];
 export type FaultKind = EdgeKind | AdmissionKind | WorkKind | ModifierKind;
 
 export const FAULT_KINDS: readonly FaultKind[] = [...EDGE_KINDS, ...ADMISSION_KINDS, ...WORK_KINDS, ...MODIFIER_KINDS];
-/** A fault may be narrowed to a model (id as sent, id, or family) and an operation. */
-export const FAULT_MATCH_KEYS = { model: null, operation: ['generation', 'edit', 'variation'] } as const;
+/** A fault may be narrowed to a model (id as sent, id, or family), an operation and an API key (its last 4 characters). */
+export const FAULT_MATCH_KEYS = { model: null, key: null, operation: ['generation', 'edit', 'variation'] } as const;

@@ -59,7 +59,7 @@ async function serve(world: World, exchange: Exchange, operation: Operation, req
   const named = typeof body.fields.model === 'string' ? body.fields.model : defaultModelIds[operation];
   exchange.row.model = named;
   world.traffic.enterModel(named);
-  const matches = matcher(named, operation);
+  const matches = matcher(named, operation, exchange.row.key);
   const edgeFault = world.faults.take(EDGE, matches);
   if (edgeFault !== null) return answerFault(exchange, edgeFault, named, 1);
   const request = await readRequest(world, operation, body);
@@ -99,16 +99,20 @@ async function admitAndWork(
   }
   const weights = { images: request.n, requests: 1, tokens: estimateTokens(request) };
   const admission = world.limiter.admit(request.model, weights, Date.now());
-  if (!admission.admitted) throw refusalOf(request.model, request.requestedModel, admission);
-  exchange.limitHeaders = gaugeHeaders(request.model, admission.gauges);
+  const { limitTelling } = world.settings;
+  if (!admission.admitted) throw refusalOf(request.model, request.requestedModel, admission, limitTelling);
+  if (limitTelling === 'headers') exchange.limitHeaders = gaugeHeaders(request.model, admission.gauges);
   await doWork(world, exchange, request, matches, fault);
 }
 
-/** A fault's `model` may be the id as sent, the model's id or its family. */
-function matcher(named: string, operation: Operation): Matches {
+/** A fault's `model` may be the id as sent, the model's id or its family; its `key` is the end of the API key. */
+function matcher(named: string, operation: Operation, apiKey: string | null): Matches {
   const model = findModel(named);
   const names = new Set([named, model?.id, model?.family]);
-  return (key, wanted) => (key === 'model' ? names.has(wanted) : wanted === operation);
+  return (key, wanted) => {
+    if (key === 'model') return names.has(wanted);
+    return wanted === (key === 'key' ? apiKey : operation);
+  };
 }
 
 function tooLarge(error: BodyTooLarge): ApiError {

@@ -3,6 +3,7 @@ import { formatGoDuration } from './go-duration.ts';
 import { findModel, type Model } from './models.ts';
 import { gaugeHeaders, refusalOf } from './rate-limit-replies.ts';
 import { type Limits, RateLimiter } from './rate-limiter.ts';
+import type { LimitTelling } from './settings.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 const model = (id: string) => findModel(id) as Model;
@@ -34,6 +35,22 @@ describe('a bucket', () => {
   });
 });
 
+describe('a bucket of five seconds', () => {
+  test('holds no more, however long it is left alone', () => {
+    const bucket = new TokenBucket(60, 0, 5);
+    expect(bucket.allows(5, 0)).toBe(true);
+    bucket.take(5, 0);
+    expect([bucket.allows(1, 999), bucket.allows(1, 1000), bucket.available(600_000)]).toEqual([false, true, 5]);
+  });
+
+  test('admits a heavier request when it is full, and is in debt after it', () => {
+    const bucket = new TokenBucket(60, 0, 5);
+    expect([bucket.allows(10, 0), bucket.allows(61, 0)]).toEqual([true, false]);
+    bucket.take(10, 0);
+    expect([bucket.available(0), bucket.waitMs(1, 0), bucket.waitMs(10, 0)]).toEqual([-5, 6000, 10_000]);
+  });
+});
+
 describe('the limiter', () => {
   const limits: Limits = { 'gpt-image-2.5': { images_per_minute: 6 }, 'gpt-image-2': { requests_per_minute: 2 } };
 
@@ -62,6 +79,15 @@ describe('the limiter', () => {
     expect(admitted).toBeLessThanOrEqual(330);
   });
 
+  test('over a long run admits the limit and what its buckets hold, no more', () => {
+    const limiter = new RateLimiter({ 'gpt-image-2': { images_per_minute: 30 } }, 10);
+    let admitted = 0;
+    for (let now = 0; now < 600_000; now += 100) {
+      if (limiter.admit(model('gpt-image-2'), weights(1), now).admitted) admitted += 1;
+    }
+    expect([303, 304, 305]).toContain(admitted);
+  });
+
   test('a model without limits is never refused and gets no headers', () => {
     const limiter = new RateLimiter(limits);
     const admission = limiter.admit(model('dall-e-3'), weights(1), 0);
@@ -76,12 +102,12 @@ describe('the limiter', () => {
 });
 
 describe('refusals', () => {
-  const refuse = (id: string, limits: Limits, images: number) => {
+  const refuse = (id: string, limits: Limits, images: number, telling?: LimitTelling) => {
     const limiter = new RateLimiter(limits);
     limiter.admit(model(id), weights(1), 0);
     const refused = limiter.admit(model(id), weights(images), 0);
     if (refused.admitted) throw new Error('was admitted');
-    return refusalOf(model(id), id, refused);
+    return refusalOf(model(id), id, refused, telling);
   };
 
   test('of a shared limit name it', () => {
@@ -96,6 +122,15 @@ describe('refusals', () => {
       'x-ratelimit-remaining-input-images': '0',
       'x-ratelimit-reset-input-images': '1m0s',
     });
+  });
+
+  test.each([
+    ['message', /Limit 1, Used 1, Requested 1\. Please try again in 1m0s/, ['retry-after', 'retry-after-ms']],
+    ['wait', /^You've exceeded the rate limit, please slow down and try again after 60\.00 seconds\.$/, []],
+  ] as const)('tell no more than set: %s', (telling, message, headers) => {
+    const error = refuse('gpt-image-2', { 'gpt-image-2': { images_per_minute: 1 } }, 1, telling);
+    expect(error.message).toMatch(message);
+    expect(Object.keys(error.headers)).toEqual(headers);
   });
 
   test('of DALL-E count in whole seconds and speak of images', () => {

@@ -3,6 +3,7 @@ import { ApiError } from './api-error.ts';
 import { formatGoDuration } from './go-duration.ts';
 import { isLegacy, type Model } from './models.ts';
 import type { Admission, Gauge, Meter } from './rate-limiter.ts';
+import type { LimitTelling } from './settings.ts';
 
 export const ORGANIZATION = 'org-simulator000000000000';
 const ACCOUNT_LINK = 'Visit https://platform.openai.com/account/rate-limits to learn more.';
@@ -54,9 +55,15 @@ export function slowDownAndTryAgain(waitMs: number, headers: boolean): ApiError 
   return new ApiError(429, fields, headers ? retryHeaders(waitMs) : {});
 }
 
-/** The reply to a request its buckets refused, with all headers. */
-export function refusalOf(model: Model, requestedModel: string, refusal: Admission & { admitted: false }): ApiError {
+/** The reply to a request its buckets refused; by default with all headers. */
+export function refusalOf(
+  model: Model,
+  requestedModel: string,
+  refusal: Admission & { admitted: false },
+  telling: LimitTelling = 'headers',
+): ApiError {
   const { refusedBy, requested, waitMs, gauges } = refusal;
+  if (telling === 'wait') return slowDownAndTryAgain(waitMs, false);
   const used = refusedBy.limit - refusedBy.remaining;
   const error =
     isLegacy(model) && refusedBy.meter === 'images'
@@ -70,7 +77,8 @@ export function refusalOf(model: Model, requestedModel: string, refusal: Admissi
           forLimit: refusedBy.sharedName,
           headers: true,
         });
-  return new ApiError(error.status, error.fields, { ...error.headers, ...gaugeHeaders(model, gauges) });
+  const told = telling === 'headers' ? gaugeHeaders(model, gauges) : {};
+  return new ApiError(error.status, error.fields, { ...error.headers, ...told });
 }
 
 /** x-ratelimit-{limit,remaining,reset}-*: Go durations, or whole seconds for DALL-E's images. */

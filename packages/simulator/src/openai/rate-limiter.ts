@@ -46,11 +46,14 @@ const METERS: readonly [Meter, keyof ModelLimits][] = [
 const ROUNDING = 1e-6;
 
 export class RateLimiter {
-  #limits: Limits = {};
+  #limits: Limits;
+  #burstSeconds: number;
   readonly #buckets = new Map<string, TokenBucket>();
 
-  constructor(limits: Limits) {
+  /** A full bucket holds what `burstSeconds` of its limit are worth. */
+  constructor(limits: Limits, burstSeconds = 60) {
     this.#limits = limits;
+    this.#burstSeconds = burstSeconds;
   }
 
   get limits(): Limits {
@@ -58,14 +61,15 @@ export class RateLimiter {
   }
 
   /** Replaces all limits; buckets start full. */
-  setLimits(limits: Limits): void {
+  setLimits(limits: Limits, burstSeconds = 60): void {
     this.#limits = limits;
+    this.#burstSeconds = burstSeconds;
     this.#buckets.clear();
   }
 
   admit(model: Model, weights: Weights, nowMs: number): Admission {
     const metered = this.#metersOf(model, nowMs);
-    const refusing = metered.find(({ meter, bucket }) => bucket.available(nowMs) + ROUNDING < weights[meter]);
+    const refusing = metered.find(({ meter, bucket }) => !bucket.allows(weights[meter], nowMs, ROUNDING));
     if (refusing !== undefined) {
       const requested = weights[refusing.meter];
       const waitMs = refusing.bucket.waitMs(requested, nowMs);
@@ -91,7 +95,7 @@ export class RateLimiter {
   #bucket(key: string, perMinute: number, nowMs: number): TokenBucket {
     const known = this.#buckets.get(key);
     if (known !== undefined) return known;
-    const bucket = new TokenBucket(perMinute, nowMs);
+    const bucket = new TokenBucket(perMinute, nowMs, (perMinute * this.#burstSeconds) / 60);
     this.#buckets.set(key, bucket);
     return bucket;
   }

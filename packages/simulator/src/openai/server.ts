@@ -62,6 +62,8 @@ const DEFAULTS: Settings = {
   linkTtlMs: 3_600_000,
   rendering: 'full',
   limits: {},
+  limitBurstSeconds: 60,
+  limitTelling: 'headers',
   shutdownDates: {},
 };
 
@@ -87,7 +89,7 @@ function buildWorld(settings: Settings, apiKeys: string[] | undefined, closing: 
     apiKeys: apiKeys === undefined ? null : new Set(apiKeys),
     faults: new FaultBook(FAULT_KINDS, FAULT_MATCH_KEYS),
     ledger: new Ledger(),
-    limiter: new RateLimiter(settings.limits),
+    limiter: new RateLimiter(settings.limits, settings.limitBurstSeconds),
     traffic: new Traffic(),
     files: new FileStore(),
     links: new LinkStore(),

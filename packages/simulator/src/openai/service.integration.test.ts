@@ -156,6 +156,16 @@ describe('limits', () => {
     expect((await generate('gpt-image-2', { n: 10 })).data).toHaveLength(10);
   });
 
+  test('can be told by refusals alone, and hold less than a minute at once', async () => {
+    const limits = { 'gpt-image-2': { images_per_minute: 60 } };
+    await kit.control('POST', '/settings', { limits, limitBurstSeconds: 2, limitTelling: 'message' });
+    const first = await kit.post('/v1/images/generations', { model: 'gpt-image-2', prompt: 'x', n: 2 });
+    expect([first.status, first.headers.get('x-ratelimit-limit-input-images')]).toEqual([200, null]);
+    const error = await refusalOf(generate('gpt-image-2', { n: 2 }));
+    expect(error.message).toMatch(/Limit 60, Used 60, Requested 2\. Please try again in (1\.\d+|2)s\./);
+    expect(error.headers?.get('x-ratelimit-limit-input-images')).toBeNull();
+  });
+
   test('tokens count as estimated', async () => {
     await kit.control('POST', '/settings', { limits: { 'gpt-image-2': { tokens_per_minute: 2000 } } });
     await generate('gpt-image-2', { quality: 'medium' });
@@ -203,6 +213,7 @@ describe('control', () => {
       [{ today: 'x' }, /today must be/],
       [{ color: 1 }, /unknown setting 'color'/],
       [{ limits: [] }, /limits must be/],
+      [{ limitTelling: 'all' }, /limitTelling must be headers or message or wait/],
       [{ limits: { a: 1 } }, /limits\.a must be/],
       [{ limits: { a: { b: 1 } } }, /unknown limits\.a\.b/],
       [{ limits: { a: { images_per_minute: 'x' } } }, /must be a number/],

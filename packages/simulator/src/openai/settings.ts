@@ -10,9 +10,19 @@ export interface Settings {
   linkTtlMs: number;
   rendering: 'full' | 'fast';
   limits: Limits;
+  /** What a full bucket holds, in seconds of its limit: 60 fits all headers seen; OpenAI's guide speaks of 1 as possible. */
+  limitBurstSeconds: number;
+  /**
+   * headers: every reply tells limits · message: only a 429 does, in its text and retry-after · wait: a 429 says no more
+   * than how long to wait, in its text.
+   */
+  limitTelling: LimitTelling;
   /** By model id: what GET /v1/models says instead of the model's own day; what can be called does not change. */
   shutdownDates: Record<string, string | null>;
 }
+
+const LIMIT_TELLING = ['headers', 'message', 'wait'] as const;
+export type LimitTelling = (typeof LIMIT_TELLING)[number];
 
 export class SettingsProblem extends Error {}
 
@@ -27,6 +37,8 @@ const READERS: { [Key in keyof Settings]: Reader<Settings[Key]> } = {
   linkTtlMs: (value) => numberFrom0('linkTtlMs', value),
   rendering: (value) => oneOf('rendering', value, ['full', 'fast']),
   limits: limitsOf,
+  limitBurstSeconds: (value) => numberFrom0('limitBurstSeconds', value),
+  limitTelling: (value) => oneOf('limitTelling', value, LIMIT_TELLING),
   shutdownDates: shutdownDatesOf,
 };
 

@@ -48,6 +48,8 @@ export async function startKit(options: UpstreamOptions = {}): Promise<Kit> {
         limits,
         linkTtlMs,
         shutdownDates: {},
+        limitBurstSeconds: 60,
+        limitTelling: 'headers',
       });
     },
     post: (path, body, headers = {}) =>

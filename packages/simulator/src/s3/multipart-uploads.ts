@@ -11,6 +11,7 @@ import { element, textsOf, xmlDocument } from './xml.ts';
 interface Upload {
   bucket: string;
   key: string;
+  initiated: Date;
   described: Pick<NewObject, 'contentType' | 'metadata' | 'headers'>;
   parts: Map<number, { data: Buffer; md5: Buffer }>;
 }
@@ -21,7 +22,13 @@ export class MultipartUploads {
   create(call: S3Call): void {
     const id = randomBytes(16).toString('hex');
     const { bucket, key } = call;
-    this.#uploads.set(id, { bucket, key, described: describeNew(call.req.headers), parts: new Map() });
+    this.#uploads.set(id, {
+      bucket,
+      key,
+      initiated: new Date(),
+      described: describeNew(call.req.headers),
+      parts: new Map(),
+    });
     const content = element('Bucket', bucket) + element('Key', key) + element('UploadId', id);
     sendXml(call, xmlDocument('InitiateMultipartUploadResult', content));
   }
@@ -29,7 +36,10 @@ export class MultipartUploads {
   /** Uploads that were neither completed nor aborted. */
   list(call: S3Call): void {
     const open = [...this.#uploads].filter(([, { bucket }]) => bucket === call.bucket);
-    const entries = open.map(([id, { key }]) => `<Upload>${element('Key', key)}${element('UploadId', id)}</Upload>`);
+    const entries = open.map(
+      ([id, { key, initiated }]) =>
+        `<Upload>${element('Key', key)}${element('UploadId', id)}${element('Initiated', initiated.toISOString())}</Upload>`,
+    );
     const content = element('Bucket', call.bucket) + element('IsTruncated', 'false') + entries.join('');
     sendXml(call, xmlDocument('ListMultipartUploadsResult', content));
   }
