@@ -6,10 +6,11 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 COPY apps/api/package.json apps/api/
 COPY apps/worker/package.json apps/worker/
+COPY apps/audit/package.json apps/audit/
 COPY packages/shared/package.json packages/shared/
 COPY packages/simulator/package.json packages/simulator/
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
-    --workspace @darkroom/api --workspace @darkroom/worker --workspace @darkroom/simulator
+    --workspace @darkroom/api --workspace @darkroom/worker --workspace @darkroom/audit --workspace @darkroom/simulator
 
 FROM node:24-slim
 ENV NODE_ENV=production
@@ -18,10 +19,11 @@ WORKDIR /app
 COPY --from=packages /app ./
 COPY apps/api/src apps/api/src
 COPY apps/worker/src apps/worker/src
+COPY apps/audit/src apps/audit/src
 COPY packages/shared/src packages/shared/src
 COPY packages/simulator/src packages/simulator/src
-# The default places on disk are under ./data.
-RUN mkdir data && chown node:node data
+# The default places on disk are under ./data. A volume mounted on the spool takes over its owner.
+RUN mkdir -p data/spool && chown -R node:node data
 USER node
 EXPOSE 3000
 # API and worker answer /livez on $PORT.

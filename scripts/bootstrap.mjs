@@ -62,6 +62,13 @@ function findRedis() {
   return fail(`Darkroom needs Redis 6.2 or newer. Set REDIS_URL, or install it: ${installCommand()}`);
 }
 
+/** The Redis of a running `npm start`, for a script that looks at what is there and must start nothing. */
+function findRunningRedis() {
+  const port = join(root, 'data', 'redis', 'port');
+  if (process.env.REDIS_URL || !existsSync(port)) return {};
+  return { REDIS_URL: `redis://127.0.0.1:${readFileSync(port, 'utf8')}` };
+}
+
 function isDebian() {
   try {
     return /^(ID|ID_LIKE)=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8'));
@@ -83,7 +90,12 @@ function installCommand() {
 const [script, ...args] = process.argv.slice(2);
 if (!script) fail('usage: node scripts/bootstrap.mjs <script.ts> [arguments]');
 ensurePackages();
-const env = { ...process.env, ...findRedis(), PATH: `${bin}:${process.env.PATH}` };
+const startsNothing = script === 'apps/audit/src/main.ts';
+const env = {
+  ...process.env,
+  ...(startsNothing ? findRunningRedis() : findRedis()),
+  PATH: `${bin}:${process.env.PATH}`,
+};
 const child = spawn(join(bin, 'node'), [join(root, script), ...args], { cwd: root, env, stdio: 'inherit' });
 // A Ctrl-C reaches the child as well; it decides how to stop, we pass on how it ended.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])

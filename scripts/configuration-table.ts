@@ -56,7 +56,7 @@ function rowsOf(api: Variables, worker: Variables): Row[] {
 }
 
 function defaultOf(declared: Variable<unknown>): string {
-  if (declared.required) return '**required**';
+  if (declared.requiredUnless !== null) return `**required**, or \`${declared.requiredUnless}\``;
   return declared.default === undefined || declared.default === '' ? '' : `\`${declared.default}\``;
 }
 

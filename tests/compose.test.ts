@@ -50,7 +50,7 @@ describe.each([
   it('sets variables that exist, and every required one', () => {
     const set = Object.keys(service(name).environment ?? {});
     expect(set.filter((variable) => !isKnown(variable, variables))).toEqual([]);
-    const required = Object.entries(variables).filter(([, declared]) => declared.required);
+    const required = Object.entries(variables).filter(([, declared]) => declared.requiredUnless !== null);
     expect(set).toEqual(expect.arrayContaining(required.map(([variable]) => variable)));
   });
 
@@ -106,6 +106,13 @@ describe('docker-compose.yml', () => {
     expect(seconds * 1_000).toBeGreaterThan(SHUTDOWN_TIMEOUT_MS);
   });
 
+  it('keeps the spool of the workers in a volume that outlives them, and that they share', () => {
+    const { environment = {}, volumes } = service('worker');
+    expect(volumes).toEqual([`spool:${environment['SPOOL_DIR']}`]);
+    expect(Object.keys(raw.volumes)).toContain('spool');
+    expect(dockerfile).toMatch(/mkdir -p data\/spool && chown -R node:node data/);
+  });
+
   it('runs two workers', () => {
     expect(service('worker').deploy?.replicas).toBe(2);
   });
@@ -156,7 +163,7 @@ describe('the Dockerfile', () => {
   });
 
   it('copies every package the processes import, manifest and sources', () => {
-    const packages = ['apps/api', 'apps/worker', 'packages/shared', 'packages/simulator'];
+    const packages = ['apps/api', 'apps/worker', 'apps/audit', 'packages/shared', 'packages/simulator'];
     expect(copied).toEqual(expect.arrayContaining(packages.flatMap((path) => [`${path}/package.json`, `${path}/src`])));
   });
 

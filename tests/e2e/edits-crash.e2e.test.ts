@@ -106,7 +106,7 @@ describe.each(['disk', 's3'] as const)('with inputs on %s', (kind) => {
     return files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
   }
 
-  test('a worker killed with one edit sent and one answered, not stored: each made once more, and that is shown', async () => {
+  test('a worker killed with one edit sent and one answered, not stored: the one is made once more, the other is in the spool', async () => {
     const [sent, answered] = [`sent on ${kind}`, `answered on ${kind}`];
     await stack.simulator.fault('hang', { model: 'gpt-image-2', count: 1, params: { billed: true } });
     await stack.simulator.fault('latency', { model: 'gpt-image-2.5-flare', count: 1, params: { ms: 500 } });
@@ -118,21 +118,20 @@ describe.each(['disk', 's3'] as const)('with inputs on %s', (kind) => {
     await Promise.all([untilSent(sent), untilSent(answered)]);
     const { worker } = stack;
     const unblock = await blockImagesOf(jobs[1]);
-    await worker.line(/could not be stored/);
+    await worker.line(/a paid answer waits in the spool/);
     await stack.killWorkers();
     await unblock();
     await stack.stack.addWorker();
     const [first, second] = await Promise.all(jobs.map(({ id }) => stack.api.ended(id)));
-    // Nobody knows of the one sent; of the one answered the cost was noted, though its image is lost.
+    // Nobody knows of the one sent.
     await expectTwoPurchases(first as Job, sent, [
       { outcome: 'unknown', code: 'worker_lost' },
       { outcome: 'succeeded', code: null },
     ]);
     expect(first?.usage.possible_extra_cost_usd).not.toBe(0);
-    await expectTwoPurchases(second as Job, answered, [
-      { outcome: 'succeeded', code: 'worker_lost' },
-      { outcome: 'succeeded', code: null },
-    ]);
+    expect(second).toMatchObject({ status: 'completed', errors: [] });
+    expect(await stack.api.attempts(second?.id ?? '')).toMatchObject([{ outcome: 'succeeded', code: null }]);
+    await expectImagesToBeWhole(stack, second as Job);
     expect(second?.usage.possible_extra_cost_usd).toBe(0);
     expectMoneyToAddUp({ job: second as Job, ledger: await ownLedger(answered) });
   });

@@ -55,6 +55,18 @@ test('a host that answers 503 twice is asked again, and nothing is bought twice'
   expect(count()).toEqual({ bought: before.bought + 1, downloads: before.downloads + 3 });
 });
 
+test('a host that is away for longer frees the worker; the links are followed until it is back', async () => {
+  const before = count();
+  upstream.lifeMs = 60_000;
+  upstream.break(...Array.from({ length: 6 }, () => 503));
+  const { id } = await stack.api.submit();
+  await stack.worker.line(/a paid answer waits in the spool/);
+  expect(await stack.api.job(id)).toMatchObject({ status: 'in_progress', images: [] });
+  expect((await stack.api.ended(id)).status).toBe('completed');
+  expect(count()).toEqual({ bought: before.bought + 1, downloads: before.downloads + 7 });
+  upstream.lifeMs = LINK_LIFE_MS;
+});
+
 test('with storage away longer than the link lives, the bytes fetched at once are stored later', async () => {
   const before = count();
   const images = join(stack.directory, 'images');

@@ -29,5 +29,5 @@ test('after 30 s one waiting call probes a paused key; when it is accepted, all 
   expect(waited).toBeGreaterThanOrEqual(29_900);
   expect(waited).toBeLessThan(45_000);
   for (const request of rest) expect(request.at).toBeGreaterThanOrEqual(probe?.endedAt ?? Number.POSITIVE_INFINITY);
-  expect(await stack.redis.exists('{darkroom}:upstream-key:default')).toBe(0);
+  expect(await stack.redis.hexists('{darkroom}:upstream-key:default', 'paused')).toBe(0);
 });

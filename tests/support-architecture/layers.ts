@@ -8,11 +8,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'packages/testing': [],
   'apps/api': ['packages/shared'],
   'apps/worker': ['packages/shared'],
+  'apps/audit': ['packages/shared'],
   'apps/dev': [],
   benchmarks: ['apps/dev', 'packages/simulator'],
   // Only the declarations the README's table is made from.
   scripts: ['apps/api/src/config.ts', 'apps/worker/src/config.ts', 'packages/shared'],
-  tests: ['apps/dev', 'apps/api', 'apps/worker', 'packages/shared', 'scripts'],
+  tests: ['apps/dev', 'apps/api', 'apps/worker', 'apps/audit', 'packages/shared', 'scripts'],
 };
 
 /** The outside world on localhost, and what opens a real Redis or S3 for a test. */
@@ -38,6 +39,7 @@ const LINES: readonly Line[] = [
       'files/',
       'inputs/',
       'images/',
+      'lanes/',
       'queues/',
       'requests/',
       'models/',
@@ -67,12 +69,14 @@ const LINES: readonly Line[] = [
     root: 'apps/worker/src/',
     rows: [
       ['main.ts'],
-      ['worker.ts', 'webhook-worker.ts', 'http.ts'],
+      ['worker.ts', 'webhook-worker.ts', 'http.ts', 'limit-changes.ts'],
       ['processors/'],
       ['verdict.ts', 'links.ts'],
       ['deps.ts'],
-      ['governor/', 'upstream/', 'webhooks.ts'],
-      ['slots.ts', 'config.ts', 'governor/observation.ts'],
+      ['governor/', 'upstream/', 'spool/', 'webhooks.ts'],
+      ['upstream-keys.ts'],
+      ['lane-slots.ts', 'config.ts', 'governor/observation.ts'],
+      ['keys-file.ts'],
     ],
   },
 ];

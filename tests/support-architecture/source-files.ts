@@ -11,6 +11,7 @@ export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export const AREAS = [
   'apps/api',
   'apps/worker',
+  'apps/audit',
   'apps/dev',
   'packages/shared',
   'packages/simulator',

@@ -2,6 +2,8 @@
 
 export interface FaultOptions {
   readonly model?: string;
+  /** The last 4 characters of the API key. */
+  readonly key?: string;
   readonly operation?: 'generation' | 'edit' | 'variation';
   readonly count?: number;
   readonly after?: number;
@@ -13,6 +15,8 @@ export interface LedgerRequest {
   readonly id: string;
   readonly at: number;
   readonly endedAt: number | null;
+  /** The last 4 characters of the API key. */
+  readonly key: string | null;
   readonly operation: string;
   readonly model: string | null;
   readonly n: number | null;

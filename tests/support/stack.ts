@@ -133,6 +133,7 @@ async function forgetLimits(redis: Redis): Promise<void> {
     '*:bucket:*',
     '*:leases:*',
     '*:upstream-key:*',
+    '*:limit-names:*',
     '*:limiter',
     '*:retired-models',
     '*:shutdown-dates',

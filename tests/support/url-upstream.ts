@@ -13,11 +13,14 @@ export interface UrlUpstream {
   readonly bytes: Buffer;
   readonly bought: number;
   readonly downloads: number;
+  /** How long a link lives. */
+  lifeMs: number;
   break(...statuses: number[]): void;
   stop(): Promise<void>;
 }
 
 export async function startUrlUpstream(lifeMs: number): Promise<UrlUpstream> {
+  let linkLifeMs = lifeMs;
   const made: number[] = [];
   const broken: number[] = [];
   let downloads = 0;
@@ -31,7 +34,7 @@ export async function startUrlUpstream(lifeMs: number): Promise<UrlUpstream> {
       return;
     }
     downloads += 1;
-    const isDead = Date.now() - (made[Number(image[1])] ?? 0) > lifeMs;
+    const isDead = Date.now() - (made[Number(image[1])] ?? 0) > linkLifeMs;
     const status = isDead ? 403 : (broken.shift() ?? 200);
     reply.writeHead(status, { 'content-type': 'image/png' }).end(status === 200 ? PNG : 'no');
   });
@@ -46,6 +49,12 @@ export async function startUrlUpstream(lifeMs: number): Promise<UrlUpstream> {
     },
     get downloads() {
       return downloads;
+    },
+    get lifeMs() {
+      return linkLifeMs;
+    },
+    set lifeMs(ms) {
+      linkLifeMs = ms;
     },
     break: (...statuses) => void broken.push(...statuses),
     stop: () =>

@@ -23,6 +23,7 @@ import { registerImages } from './routes/images.ts';
 import { registerImageContent } from './routes/images-content.ts';
 import { registerJobActions } from './routes/job-actions.ts';
 import { registerJobs } from './routes/jobs.ts';
+import { registerLanes } from './routes/lanes.ts';
 import { registerMetrics } from './routes/metrics.ts';
 import { registerModels } from './routes/models.ts';
 import { registerWebhookDeliveries } from './routes/webhook-deliveries.ts';
@@ -67,6 +68,7 @@ export async function buildApp(deps: Deps): Promise<App> {
   await registerFiles(app, deps);
   registerWebhookDeliveries(app, deps);
   registerModels(app, deps);
+  registerLanes(app, deps);
   registerHealth(app, deps);
   registerMetrics(app, deps);
 

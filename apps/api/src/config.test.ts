@@ -25,6 +25,7 @@ describe('readConfig', () => {
       MODEL_POLICY: 'translate',
       IMAGE_URL_TTL: 86_400_000,
       MAX_QUEUE_DEPTH: 100_000,
+      MAX_ACCOUNT_QUEUE_DEPTH: 50_000,
     });
   });
 

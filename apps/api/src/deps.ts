@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type Accounts, buildAccounts, DEFAULT_ACCOUNT } from '@darkroom/shared/accounts/accounts.ts';
 import { type Keys, keysOf } from '@darkroom/shared/base/keys.ts';
 import { findDurabilityProblems, openRedis } from '@darkroom/shared/base/redis.ts';
+import { openDurableRedis } from '@darkroom/shared/base/replicas.ts';
 import type { BatchSteps } from '@darkroom/shared/batches/steps.ts';
 import { blockOtherLoaders } from '@darkroom/shared/images/inspect.ts';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
@@ -13,12 +14,13 @@ import type { JobSteps } from '@darkroom/shared/jobs/steps.ts';
 import type { SubmitDeps } from '@darkroom/shared/jobs/submit.ts';
 import { type Askers, startAskers } from '@darkroom/shared/jobs/unanswered.ts';
 import { buildJobWaiter, type JobWaiter } from '@darkroom/shared/jobs/wait.ts';
+import { buildLaneRates, type LaneRate } from '@darkroom/shared/lanes/lane-outlook.ts';
+import { buildQueueRoom, type OpenCalls, type QueueRoom } from '@darkroom/shared/lanes/queue-room.ts';
 import { LANES } from '@darkroom/shared/models/rules.ts';
 import { toldImagesPerMinute } from '@darkroom/shared/models/told-limits.ts';
 import { type AllowPrivate, parseAllowPrivate } from '@darkroom/shared/net/address.ts';
 import { openGuardedAgent } from '@darkroom/shared/net/guard.ts';
 import { type CallQueues, openCallQueues } from '@darkroom/shared/queues/call-queue.ts';
-import { buildQueueRoom, type QueueRoom } from '@darkroom/shared/queues/queue-room.ts';
 import type { Logger } from '@darkroom/shared/telemetry/logger.ts';
 import { createMetrics, type Metrics } from '@darkroom/shared/telemetry/metrics.ts';
 import { buildWebhookSecrets, type WebhookSecrets } from '@darkroom/shared/webhooks/secrets.ts';
@@ -37,6 +39,8 @@ export interface Deps {
   readonly keys: Keys;
   readonly queues: CallQueues;
   readonly queueRoom: QueueRoom;
+  /** How fast a lane goes; at most 1 s old. */
+  readonly rateOf: (lane: string) => Promise<LaneRate>;
   readonly submit: SubmitDeps;
   readonly batchSteps: BatchSteps;
   /** The one subscription to what happens to jobs. */
@@ -75,6 +79,15 @@ async function open(config: ApiConfig, logger: Logger, opened: AsyncDisposableSt
   const onRedisError = (error: Error): void => logger.warn({ err: error }, 'redis');
   const redis = await openRedis(config.REDIS_URL, 'fast', onRedisError);
   opened.defer(() => redis.disconnect());
+  const durable = await openDurableRedis(redis, {
+    url: config.REDIS_URL,
+    manner: 'fast',
+    mark: keys.replicated,
+    minReplicas: config.REDIS_MIN_REPLICAS,
+    onError: onRedisError,
+  });
+  opened.defer(() => durable.close());
+  const steps: JobSteps = { ...durable, keys, retentionMs: config.JOB_RETENTION };
   const queues = await openQueues(redis, keys, onRedisError);
   opened.defer(() => queues.close());
   const subscriber = await openRedis(config.REDIS_URL, 'patient', onRedisError);
@@ -97,8 +110,11 @@ async function open(config: ApiConfig, logger: Logger, opened: AsyncDisposableSt
   const learnedModels = await startLearnedModels(redis, keys, logger);
   opened.defer(() => learnedModels.stop());
   await redis.set(keys.publicUrl, config.PUBLIC_URL);
-  for (const problem of await findDurabilityProblems(redis)) logger.warn(`redis: ${problem}`);
+  for (const problem of await findDurabilityProblems(redis, config.REDIS_MIN_REPLICAS))
+    logger.warn(`redis: ${problem}`);
   const stopping = new AbortController();
+  const mostOpenCalls = { lane: config.MAX_QUEUE_DEPTH, account: config.MAX_ACCOUNT_QUEUE_DEPTH };
+  const rateOf = buildLaneRates(redis, keys);
   return {
     config,
     logger,
@@ -110,9 +126,10 @@ async function open(config: ApiConfig, logger: Logger, opened: AsyncDisposableSt
     redis,
     keys,
     queues,
-    queueRoom: buildQueueRoom(queues, config.MAX_QUEUE_DEPTH),
-    submit: submitDepsOf(config, { redis, keys, retentionMs: config.JOB_RETENTION }, queues, logger),
-    batchSteps: { redis, keys, retentionMs: config.JOB_RETENTION },
+    queueRoom: buildQueueRoom({ redis, keys }, mostOpenCalls, rateOf),
+    rateOf,
+    submit: submitDepsOf(config, steps, queues, mostOpenCalls, logger),
+    batchSteps: steps,
     changes,
     waiter: buildJobWaiter(redis, keys, changes, stopping.signal),
     askers,
@@ -134,10 +151,17 @@ async function openQueues(redis: Redis, keys: Keys, onError: (error: Error) => v
   return queues;
 }
 
-function submitDepsOf(config: ApiConfig, steps: JobSteps, queues: CallQueues, logger: Logger): SubmitDeps {
+function submitDepsOf(
+  config: ApiConfig,
+  steps: JobSteps,
+  queues: CallQueues,
+  mostOpenCalls: OpenCalls,
+  logger: Logger,
+): SubmitDeps {
   return {
     steps,
     queues,
+    mostOpenCalls,
     imagesPerMinuteOf: (model) => toldImagesPerMinute(config.LIMITS, model),
     onQueueError: (jobId, error) =>
       logger.error({ jobId, err: error }, 'job recorded but not queued; the sweep will queue it'),

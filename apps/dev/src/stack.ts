@@ -71,6 +71,7 @@ async function start(options: StackOptions, started: Child[]): Promise<Stack> {
     AUTH: 'off',
     REDIS_URL: redisUrl,
     STORAGE_URL: `file:${join(directory, 'images')}`,
+    SPOOL_DIR: join(directory, 'spool'),
     OPENAI_BASE_URL: options.upstream?.baseUrl ?? `${simulator?.url}/v1`,
     OPENAI_API_KEY: options.upstream?.apiKey ?? 'sk-simulator',
     ...options.env,

@@ -3,7 +3,7 @@ import {
   ConfigError,
   optionalVariable,
   readVariables,
-  requiredVariable,
+  requiredUnless,
   type Values,
   variable,
 } from '@darkroom/shared/base/config.ts';
@@ -11,6 +11,7 @@ import { httpUrl, wholeNumber } from '@darkroom/shared/base/variables.ts';
 import { checkedVariables, modelProblems } from '@darkroom/shared/jobs/checked-variables.ts';
 import { webhookVariables } from '@darkroom/shared/webhooks/secrets.ts';
 import { z } from 'zod';
+import { keysFile } from './keys-file.ts';
 
 export const workerVariables = {
   ...checkedVariables,
@@ -19,10 +20,15 @@ export const workerVariables = {
     about: 'Port of `/livez` and `/metrics`; 0 = any, unset = none.',
     allowed: '0..65535',
   }),
-  OPENAI_API_KEY: requiredVariable(z.string().min(1), {
-    about: 'The key images are bought with.',
+  OPENAI_API_KEY: requiredUnless('OPENAI_KEYS_FILE', z.string().min(1), {
+    about: 'The key images are bought with; not used when `OPENAI_KEYS_FILE` is set.',
     allowed: 'an OpenAI API key',
     secret: true,
+  }),
+  OPENAI_KEYS_FILE: optionalVariable(keysFile, {
+    about:
+      'File with several upstream keys: `[{"name": "team-a", "key": "sk-…", "base_url": "https://…/v1", "limits": {…}}]`; `base_url` is by default `OPENAI_BASE_URL`, `limits` is `LIMITS`. Work goes to the key that can take it soonest.',
+    allowed: 'path of a JSON file; names: 1 to 40 lower-case letters, digits and `-`',
   }),
   OPENAI_BASE_URL: variable(z.string().regex(/^https?:\/\//, 'not an http(s) URL'), 'https://api.openai.com/v1', {
     about: 'The upstream, `/v1` included.',
@@ -52,8 +58,17 @@ export const workerVariables = {
     about: 'How long a dead worker keeps its calls from the others, ms; longer than any Redis outage to be ridden out.',
     allowed: '1000..600000',
   }),
+  SPOOL_DIR: variable(z.string().min(1), './data/spool', {
+    about: 'Folder for paid images while the image storage is away; the workers of one host share it.',
+    allowed: 'a path on a local disk',
+  }),
+  SPOOL_MAX_BYTES: variable(wholeNumber(1, 1_000_000_000_000_000), '1073741824', {
+    about: 'Most bytes in `SPOOL_DIR`; a call starts only with room for its images, all workers of the host together.',
+    allowed: 'a whole number from 1',
+  }),
   ON_UNKNOWN: variable(z.enum(['retry', 'fail']), 'retry', {
-    about: 'A call whose outcome is unknown may have been paid: `retry` makes it once more, `fail` never.',
+    about:
+      'A call whose outcome is unknown may have been paid: `retry` makes it once more, `fail` never. For jobs without `on_unknown`.',
     allowed: '`retry` or `fail`',
   }),
 };

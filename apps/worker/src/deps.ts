@@ -1,14 +1,17 @@
 // Everything the worker works with, opened in one place and closed in the opposite order.
 import { type Keys, keysOf } from '@darkroom/shared/base/keys.ts';
 import { findDurabilityProblems, openRedis } from '@darkroom/shared/base/redis.ts';
+import { openDurableRedis } from '@darkroom/shared/base/replicas.ts';
 import { Slots } from '@darkroom/shared/base/slots.ts';
 import type { BatchSteps } from '@darkroom/shared/batches/steps.ts';
 import { blockOtherLoaders } from '@darkroom/shared/images/inspect.ts';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
+import { openSpool, type Spool } from '@darkroom/shared/images/spool.ts';
 import type { ImageStore } from '@darkroom/shared/images/store.ts';
 import { type InputDesk, openInputDesk } from '@darkroom/shared/inputs/desk.ts';
 import type { JobSteps } from '@darkroom/shared/jobs/steps.ts';
 import type { SubmitDeps } from '@darkroom/shared/jobs/submit.ts';
+import { LANES } from '@darkroom/shared/models/rules.ts';
 import { toldImagesPerMinute } from '@darkroom/shared/models/told-limits.ts';
 import { parseAllowPrivate } from '@darkroom/shared/net/address.ts';
 import { type GuardedAgent, openGuardedAgent } from '@darkroom/shared/net/guard.ts';
@@ -19,13 +22,16 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { WorkerConfig } from './config.ts';
 import { type Governor, openGovernor } from './governor/governor.ts';
-import { openUpstream, type Upstream } from './upstream/client.ts';
+import { LaneSlots } from './lane-slots.ts';
+import { Bell } from './spool/bell.ts';
+import { type Breaker, buildBreaker } from './spool/breaker.ts';
+import { openRoom, type SpoolRoom } from './spool/room.ts';
+import { openUpstreams, type Upstreams } from './upstream/upstreams.ts';
+import { upstreamKeysOf } from './upstream-keys.ts';
 import { openWebhooks, type Webhooks } from './webhooks.ts';
 
 /** Input images this process holds at a time, as read from storage: a call that needs more goes alone. */
 const INPUT_ROOM_BYTES = 256 * 1_024 ** 2;
-/** The only upstream key there is so far. */
-const UPSTREAM_KEY = 'default';
 
 export interface Deps {
   readonly config: WorkerConfig;
@@ -38,15 +44,23 @@ export interface Deps {
   readonly submit: SubmitDeps;
   readonly queues: CallQueues;
   readonly store: ImageStore;
+  /** Paid answers of this host that wait for the store. */
+  readonly spool: Spool;
+  readonly room: SpoolRoom;
+  readonly breaker: Breaker;
+  /** Rings when something new waits to be drained. */
+  readonly drainBell: Bell;
   readonly governor: Governor;
-  readonly upstream: Upstream;
+  readonly upstreams: Upstreams;
+  /** Names of the upstream keys, in order of preference. */
+  readonly upstreamKeys: readonly string[];
   /** For result URLs: no private addresses but the operator's own. */
   readonly resultAgent: GuardedAgent;
   /** Takes in the input images of batch lines. */
   readonly desk: InputDesk;
   readonly webhooks: Webhooks;
   /** Calls under way in this process. */
-  readonly slots: Slots;
+  readonly slots: LaneSlots;
   /** Bytes of input images held by this process. */
   readonly inputRoom: Slots;
   /** Names of the attempts sent and not yet settled, for the operator. */
@@ -58,7 +72,8 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
   blockOtherLoaders();
   const log = createLogger({ name: 'worker', level: config.LOG_LEVEL });
   const redis = await openRedis(config.REDIS_URL, 'patient', (error) => log.warn({ err: error }, 'redis connection'));
-  for (const problem of await findDurabilityProblems(redis)) log.warn({ problem }, 'redis may lose jobs');
+  for (const problem of await findDurabilityProblems(redis, config.REDIS_MIN_REPLICAS))
+    log.warn({ problem }, 'redis may lose jobs');
   const keys = keysOf(config.REDIS_PREFIX);
   const store = await openStore({
     url: config.STORAGE_URL,
@@ -66,23 +81,39 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     ...(config.AWS_ENDPOINT_URL_S3 === null ? {} : { endpoint: config.AWS_ENDPOINT_URL_S3 }),
     ...(config.AWS_REGION === null ? {} : { region: config.AWS_REGION }),
   });
-  const steps: JobSteps = { redis, keys, retentionMs: config.JOB_RETENTION };
-  const queues = openCallQueues(redis, keys);
-  const upstream = openUpstream({
-    apiKey: config.OPENAI_API_KEY,
-    baseUrl: config.OPENAI_BASE_URL,
-    callTimeoutMs: config.CALL_TIMEOUT_MS,
-  });
-  const governor = openGovernor({
+  const metrics = createMetrics();
+  const spool = await openSpool({ directory: config.SPOOL_DIR });
+  const room = openRoom({
     redis,
     keys,
-    limits: config.LIMITS,
-    upstreamKey: UPSTREAM_KEY,
+    spool,
+    maxBytes: config.SPOOL_MAX_BYTES,
+    onError: (error) => log.warn({ err: error }, 'room in the spool could not be renewed'),
+    onFull: () => log.warn({ directory: config.SPOOL_DIR }, 'no room in the spool: calls wait'),
+  });
+  const breaker = buildBreaker({ redis, keys, metrics, log, processId: room.processId });
+  const durable = await openDurableRedis(redis, {
+    url: config.REDIS_URL,
+    manner: 'patient',
+    mark: keys.replicated,
+    minReplicas: config.REDIS_MIN_REPLICAS,
+    onError: (error) => log.warn({ err: error }, 'redis connection of the steps'),
+  });
+  const steps: JobSteps = { ...durable, keys, retentionMs: config.JOB_RETENTION };
+  const queues = openCallQueues(redis, keys);
+  // Their connection says the same once, above; without a listener BullMQ would print it for each lane.
+  for (const lane of LANES) queues.queue(lane).on('error', (error) => log.debug({ err: error, lane }, 'lane queue'));
+  const upstreamKeys = upstreamKeysOf(config);
+  const upstreams = openUpstreams(upstreamKeys, config.CALL_TIMEOUT_MS);
+  const governor = await openGovernor({
+    redis,
+    keys,
+    upstreamKeys: upstreamKeys.map(({ name, baseUrl, limits }) => ({ name, limits, host: new URL(baseUrl).host })),
     onError: (error) => log.warn({ err: error }, 'leases could not be renewed'),
   });
   const resultAgent = openGuardedAgent({
     allowPrivate: parseAllowPrivate(config.ALLOW_PRIVATE_URLS),
-    trustedHosts: namesOf(new URL(config.OPENAI_BASE_URL).hostname),
+    trustedHosts: upstreamKeys.flatMap(({ baseUrl }) => namesOf(new URL(baseUrl).hostname)),
   });
   // Callers' URLs: the operator's own servers are none of theirs.
   const inputAgent = openGuardedAgent({ allowPrivate: parseAllowPrivate(config.ALLOW_PRIVATE_URLS) });
@@ -97,7 +128,7 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
   return {
     config,
     log,
-    metrics: createMetrics(),
+    metrics,
     redis,
     keys,
     steps,
@@ -105,29 +136,37 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     submit: {
       steps,
       queues,
+      mostOpenCalls: null,
       imagesPerMinuteOf: (model) => toldImagesPerMinute(config.LIMITS, model),
       onQueueError: (jobId, error) =>
         log.error({ jobId, err: error }, 'job recorded but not queued; the sweep will queue it'),
     },
     queues,
     store,
+    spool,
+    room,
+    breaker,
+    drainBell: new Bell(),
     governor,
-    upstream,
+    upstreams,
+    upstreamKeys: upstreamKeys.map(({ name }) => name),
     resultAgent,
     desk,
     webhooks,
-    slots: new Slots(config.WORKER_CONCURRENCY),
+    slots: new LaneSlots(config.WORKER_CONCURRENCY),
     inputRoom: new Slots(INPUT_ROOM_BYTES),
     underWay: new Set(),
     async close() {
       governor.close();
-      await upstream.close();
+      await upstreams.close();
       await resultAgent.close();
       await inputAgent.close();
       await desk.close();
       await webhooks.close();
       await queues.close();
+      await room.close();
       await store.close();
+      durable.close();
       redis.disconnect();
     },
   };

@@ -5,12 +5,16 @@ import { openRedis } from '@darkroom/shared/base/redis.ts';
 import { readConfig } from './config.ts';
 import { type Deps, openDeps } from './deps.ts';
 import { startHttp } from './http.ts';
+import { watchLimitChanges } from './limit-changes.ts';
 import { startBatches } from './processors/batches/run-batches.ts';
+import { startDraining } from './processors/drain-spool.ts';
 import { startRefreshingShutdownDates } from './processors/refresh-shutdown-dates.ts';
 import { startSweep } from './processors/sweep.ts';
 import { startAnnouncing } from './processors/webhooks/start-announcing.ts';
 import { startWebhookWorker } from './webhook-worker.ts';
 import { startLaneWorkers } from './worker.ts';
+
+const FIRST_DRAIN_MS = 10_000;
 
 async function main(): Promise<void> {
   const config = readConfig();
@@ -21,22 +25,24 @@ async function main(): Promise<void> {
   const subscriber = await openRedis(config.REDIS_URL, 'patient', (error) =>
     deps.log.warn({ err: error }, 'subscriber connection'),
   );
+  await deps.breaker.listen(subscriber);
+  const drainer = startDraining(deps);
+  // What a restart finds comes before new calls; a server that does not answer must not keep them from starting.
+  await within(FIRST_DRAIN_MS, drainer.firstLook);
   const lanes = startLaneWorkers(deps, connection);
   const sweep = startSweep(deps);
   const shutdownDates = startRefreshingShutdownDates(deps);
   const batches = startBatches(deps);
   const announcer = await startAnnouncing(deps, subscriber);
+  await watchLimitChanges(deps, subscriber, () => lanes.wake());
   const webhooks = startWebhookWorker(deps, connection);
   const http = config.PORT === null ? null : await startHttp(deps, config.HOST, config.PORT);
-  deps.log.info(
-    { concurrency: config.WORKER_CONCURRENCY, upstream: new URL(config.OPENAI_BASE_URL).host },
-    'worker ready',
-  );
+  deps.log.info({ concurrency: config.WORKER_CONCURRENCY, upstreamKeys: deps.upstreamKeys }, 'worker ready');
 
   await firstStopSignal();
   process.once('SIGTERM', exitNow).once('SIGINT', exitNow);
   deps.log.info({ underWay: deps.slots.taken }, 'worker stops: no new calls');
-  const parts = [lanes, sweep, shutdownDates, batches, announcer, webhooks];
+  const parts = [lanes, drainer, sweep, shutdownDates, batches, announcer, webhooks];
   const isClean = await within(config.SHUTDOWN_TIMEOUT_MS, Promise.all(parts.map((part) => part.stop())));
   if (!isClean) return leaveOpen(deps);
   http?.close();

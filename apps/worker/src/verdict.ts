@@ -12,7 +12,11 @@ export type ItemEnd =
   /** Back to its place in the queue; the lane rests for `ms`, on all workers. */
   | { readonly kind: 'hand-back'; readonly ms: number }
   /** Back to its place in the queue; this process takes nothing from the lane until it has room again. */
-  | { readonly kind: 'no-room' };
+  | { readonly kind: 'no-room' }
+  /** The same, until there is room in the host's spool. */
+  | { readonly kind: 'spool-full' }
+  /** The same, until the image storage is back. */
+  | { readonly kind: 'storage-away' };
 
 /** A lane rests this long at most, so that it notices soon when a pause ends early. */
 const LONGEST_REST_MS = 10_000;
@@ -35,6 +39,8 @@ export async function applyToItem(
       await job.moveToWait(token);
       throw new WaitingError();
     case 'no-room':
+    case 'spool-full':
+    case 'storage-away':
       await job.moveToWait(token);
       throw new WaitingError();
   }

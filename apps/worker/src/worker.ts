@@ -1,5 +1,6 @@
 // One BullMQ worker per lane, and what holds for all of them: locks, stops, and no new work while this process is full.
 
+import { StorageError } from '@darkroom/shared/images/store.ts';
 import { LANES } from '@darkroom/shared/models/rules.ts';
 import type { CallItem } from '@darkroom/shared/queues/call-queue.ts';
 import { ITEM_NAME, laneQueueName } from '@darkroom/shared/queues/call-queue.ts';
@@ -12,6 +13,8 @@ import { applyToItem, type ItemEnd } from './verdict.ts';
 export interface LaneWorkers {
   /** Takes no new items; sleepers hand theirs back at once; resolves when the last call under way is settled. */
   stop(): Promise<void>;
+  /** Lanes that rest look at once whether they still have to. */
+  wake(): void;
 }
 
 /** A rate limiter that never limits, but without one `queue.rateLimit` would not hold the lane (bullmq.md 0.3). */
@@ -21,16 +24,28 @@ const AFTER_ERROR_MS = 5_000;
 
 export function startLaneWorkers(deps: Deps, connection: Redis): LaneWorkers {
   const stopping = new AbortController();
-  const workers = LANES.map((lane) => startLane(deps, lane, connection, stopping.signal));
+  const resumes = { count: 0 };
+  const workers = LANES.map((lane) => startLane(deps, lane, connection, stopping.signal, resumes));
   return {
     async stop() {
       stopping.abort();
       await Promise.all(workers.map((worker) => worker.close()));
     },
+    wake() {
+      resumes.count += 1;
+      const ends = LANES.map((lane, index) => endRest(deps, lane, workers[index]));
+      Promise.all(ends).catch((error: unknown) => deps.log.warn({ err: error }, 'lanes could not be woken'));
+    },
   };
 }
 
-function startLane(deps: Deps, lane: string, connection: Redis, stopping: AbortSignal): Worker<CallItem> {
+function startLane(
+  deps: Deps,
+  lane: string,
+  connection: Redis,
+  stopping: AbortSignal,
+  resumes: { readonly count: number },
+): Worker<CallItem> {
   const queue = deps.queues.queue(lane);
   holdConcurrency(deps, lane);
   // BullMQ passes the signal only to processors that declare three plain parameters.
@@ -42,8 +57,12 @@ function startLane(deps: Deps, lane: string, connection: Redis, stopping: AbortS
     if (job.name !== ITEM_NAME || token === undefined)
       throw new TypeError(`no handler for item ${job.name} of lane ${lane}`);
     const giveUp = signal === undefined ? stopping : AbortSignal.any([stopping, signal]);
-    const end = await runOrDelay(deps, job.data, token, giveUp);
-    if (end.kind === 'no-room') await restUntilRoom(deps, worker, stopping);
+    const before = resumes.count;
+    const reached = await runOrDelay(deps, job.data, token, giveUp);
+    // Something went on meanwhile: what this item was refused for may be over, so the lane doesn't rest because of it.
+    const end: ItemEnd =
+      reached.kind === 'hand-back' && resumes.count !== before ? { kind: 'hand-back', ms: 0 } : reached;
+    await restIfAsked(deps, end, lane, worker, stopping);
     await applyToItem(end, job, token, queue);
   };
   const worker = new Worker<CallItem>(laneQueueName(lane), processor, {
@@ -52,11 +71,19 @@ function startLane(deps: Deps, lane: string, connection: Redis, stopping: AbortS
     concurrency: deps.config.WORKER_CONCURRENCY,
     lockDuration: deps.config.LOCK_DURATION_MS,
     stalledInterval: Math.ceil(deps.config.LOCK_DURATION_MS / 4),
-    maxStalledCount: 3,
+    // The record bounds how often a call is made; an item BullMQ fails would only come back later, by the sweep.
+    maxStalledCount: 1_000,
     maximumRateLimitDelay: 1_000,
     drainDelay: 1,
     limiter: ARMED_LIMITER,
   });
+  const restUntilStorage = (): void => {
+    restUntil(deps, worker, stopping, () => Promise.resolve()).catch((error: unknown) =>
+      deps.log.error({ err: error, lane }, 'lane could not rest'),
+    );
+  };
+  deps.breaker.onOpen(restUntilStorage);
+  if (deps.breaker.isOpen) restUntilStorage();
   worker.on('error', (error) => deps.log.warn({ err: error, lane }, 'lane worker'));
   worker.on('failed', (job, error) =>
     deps.log.error({ err: error, lane, item: job?.id }, 'item failed; the sweep will queue its call again'),
@@ -67,11 +94,23 @@ function startLane(deps: Deps, lane: string, connection: Redis, stopping: AbortS
   return worker;
 }
 
+/**
+ * BullMQ sleeps up to a second (`maximumRateLimitDelay`, with no public way to end that), or blocks on the lane's marker for
+ * as long before it looks again.
+ */
+async function endRest(deps: Deps, lane: string, worker: Worker<CallItem> | undefined): Promise<void> {
+  const { abortDelayController } = worker as unknown as { readonly abortDelayController?: AbortController | null };
+  // A rest that was given while the news was on its way; what still has to rest will be told so again.
+  await deps.queues.queue(lane).removeRateLimitKey();
+  abortDelayController?.abort();
+  await deps.redis.zadd(deps.queues.queue(lane).toKey('marker'), 0, '0');
+}
+
 /** A told `concurrency` of the lane's model is kept by BullMQ too, so that few items are fetched only to be handed back. */
 function holdConcurrency(deps: Deps, lane: string): void {
-  const told = deps.config.LIMITS[lane]?.concurrency;
+  const told = deps.governor.toldConcurrency(lane);
   const queue = deps.queues.queue(lane);
-  const setting = told === undefined ? queue.removeGlobalConcurrency() : queue.setGlobalConcurrency(told);
+  const setting = told === null ? queue.removeGlobalConcurrency() : queue.setGlobalConcurrency(told);
   setting.catch((error: unknown) => deps.log.warn({ err: error, lane }, 'concurrency could not be set'));
 }
 
@@ -80,18 +119,37 @@ async function runOrDelay(deps: Deps, item: CallItem, token: string, giveUp: Abo
   try {
     return await runCall(deps, item, token, giveUp);
   } catch (error) {
+    if (error instanceof StorageError) deps.breaker.trip(error.message);
     deps.log.error({ err: error, jobId: item.jobId, call: item.call }, 'call could not be worked on');
     return { kind: 'delay', ms: AFTER_ERROR_MS };
   }
 }
 
-/** The lane takes no items in this process until a place is free; other processes have them meanwhile. */
-async function restUntilRoom(deps: Deps, worker: Worker<CallItem>, stopping: AbortSignal): Promise<void> {
+async function restIfAsked(
+  deps: Deps,
+  end: ItemEnd,
+  lane: string,
+  worker: Worker<CallItem>,
+  stopping: AbortSignal,
+): Promise<void> {
+  if (end.kind === 'storage-away') await restUntil(deps, worker, stopping, () => Promise.resolve());
+  if (end.kind === 'spool-full') await restUntil(deps, worker, stopping, () => deps.room.untilMore(stopping));
+  if (end.kind === 'no-room')
+    await restUntil(deps, worker, stopping, async () => (await deps.slots.take(lane, stopping)).free());
+}
+
+/** The lane takes no items in this process until then, and until the image storage is there; others have them meanwhile. */
+async function restUntil(
+  deps: Deps,
+  worker: Worker<CallItem>,
+  stopping: AbortSignal,
+  ready: () => Promise<void>,
+): Promise<void> {
   if (worker.isPaused() || stopping.aborted) return;
   await worker.pause(true);
   const resume = async (): Promise<void> => {
-    const slot = await deps.slots.take(stopping);
-    slot.free();
+    await ready();
+    await deps.breaker.untilClosed(stopping);
     await worker.resume();
   };
   resume().catch((error: unknown) => {

@@ -14,6 +14,8 @@ export interface TestRedis {
 
 export async function openTestRedis(): Promise<TestRedis> {
   const given = process.env['REDIS_URL'];
+  if (given !== undefined && !/^rediss?:/.test(given))
+    throw new Error('tests need one server in REDIS_URL, no sentinels');
   const server = given === undefined ? await startRedisServer() : null;
   const url = given ?? server?.url ?? '';
   const prefix = `test-${randomBytes(6).toString('hex')}`;

@@ -4,8 +4,11 @@ import type { Operation } from '../openapi/operation.ts';
 
 export type App = FastifyInstance;
 
-/** `account`: an API key · `link`: an API key or a signed link · `metrics`: ADMIN_KEY when set · `none`. */
-export type Access = 'account' | 'link' | 'metrics' | 'none';
+/**
+ * `account`: an API key · `link`: an API key or a signed link · `admin`: ADMIN_KEY, nobody without one under AUTH=keys ·
+ * `metrics`: ADMIN_KEY when set · `none`.
+ */
+export type Access = 'account' | 'link' | 'admin' | 'metrics' | 'none';
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,5 +1,6 @@
 // What a request repeats: what its idempotency key has made, or what a client's own earlier try has made whose reply never
 // arrived. Both are found before anything is fetched, stored or counted.
+import { assertReplicated } from '@darkroom/shared/base/replicas.ts';
 import { findReplay } from '@darkroom/shared/jobs/replay.ts';
 import type { Idempotency } from '@darkroom/shared/jobs/steps.ts';
 import { type Asking, joinUnanswered } from '@darkroom/shared/jobs/unanswered.ts';
@@ -12,6 +13,8 @@ import { keyReuse, readIdempotency } from './idempotency.ts';
 export interface Submitted {
   readonly id: string;
   readonly how: 'created' | 'replayed' | 'joined';
+  /** Calls that go before its first one, when it has just been created. */
+  readonly ahead?: number;
 }
 
 /** What tells whether something is the same. An idempotency key says so itself; without one the client's retries do. */
@@ -26,9 +29,9 @@ export function samenessOf(request: FastifyRequest, client: Client, fingerprint:
   return { idempotency, asking: idempotency === null ? client.asking(fingerprint) : null };
 }
 
-/** null: it is new. Throws ServiceError `idempotency_key_reuse`. */
+/** null: it is new. Throws ServiceError `idempotency_key_reuse`, and `unavailable` when a failover could still take it back. */
 export async function findEarlier(
-  deps: Pick<Deps, 'redis' | 'keys'>,
+  deps: Pick<Deps, 'redis' | 'keys' | 'submit'>,
   account: string,
   client: Client,
   { idempotency, asking }: Sameness,
@@ -36,23 +39,32 @@ export async function findEarlier(
   if (idempotency !== null) {
     const replay = await findReplay(deps, account, idempotency);
     if (replay.kind === 'conflict') throw keyReuse();
-    return replay.kind === 'exists' ? { id: replay.id, how: 'replayed' } : null;
+    if (replay.kind !== 'exists') return null;
+    await assertReplicated(deps.submit.steps);
+    return { id: replay.id, how: 'replayed' };
   }
   if (asking?.isRetry !== true) return null;
   const id = await joinUnanswered(deps, account, asking);
   if (id === null) return null;
+  await assertReplicated(deps.submit.steps);
   client.waitsFor(asking.fingerprint, id);
   return { id, how: 'joined' };
 }
 
-type Recorded = { readonly kind: 'created' | 'exists' | 'joined' | 'closed' | 'conflict'; readonly id: string };
+type Recorded = {
+  readonly kind: 'created' | 'exists' | 'joined' | 'closed' | 'conflict';
+  readonly id: string;
+  readonly ahead?: number;
+};
 
 /** What the step that records has answered. Throws ServiceError `idempotency_key_reuse`. */
-export function toSubmitted({ kind, id }: Recorded, client: Client, { asking }: Sameness): Submitted {
+export function toSubmitted({ kind, id, ahead }: Recorded, client: Client, { asking }: Sameness): Submitted {
   if (kind === 'conflict') throw keyReuse();
   if (asking !== null) client.waitsFor(asking.fingerprint, id);
   if (kind === 'joined') return { id, how: 'joined' };
-  return { id, how: kind === 'created' ? 'created' : 'replayed' };
+  return kind === 'created'
+    ? { id, how: 'created', ...(ahead === undefined ? {} : { ahead }) }
+    : { id, how: 'replayed' };
 }
 
 /** Tells the caller that it got something made before. */

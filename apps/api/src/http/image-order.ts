@@ -17,7 +17,7 @@ import { validationContextOf } from './validation-context.ts';
 
 type Check = (inputs: InputSet<InputImage> | null) => SubmissionResult;
 
-export interface ImageOrder extends Pick<Order, 'fingerprint' | 'prepare'> {
+export interface ImageOrder extends Pick<Order, 'fingerprint' | 'lane' | 'prepare'> {
   /** Removes what a form has brought; call it whatever became of the order. */
   release(): Promise<void>;
 }
@@ -57,7 +57,12 @@ export async function readImageOrder(
   const check = checkOnce((inputs) => validateImagesRequest(operation, body, context, inputs));
   const checked = check(null);
   if (!checked.ok) throw ServiceError.ofProblems(checked.problems);
-  return { fingerprint: fingerprintOf(route, body), prepare: prepareWith(check, null), release: async () => undefined };
+  return {
+    fingerprint: fingerprintOf(route, body),
+    lane: checked.submission.request.lane,
+    prepare: prepareWith(check, null),
+    release: async () => undefined,
+  };
 }
 
 /** What is wrong with the form itself stands before what its fields mean, and is told once. */

@@ -48,7 +48,7 @@ export function buildImagesExchange(deps: Deps, largeBodies: LargeBodies): (oper
     if (isPatient(preference)) throw deps.stopping.signal.aborted ? stopping(record.id) : stillRunning(record.id);
     client.getsFinalReply();
     if (preference.applied !== null) void reply.header('preference-applied', preference.applied);
-    return jobs.accepted(reply, record);
+    return jobs.accepted(reply, record, preference.waitSeconds > 0 ? undefined : submitted.ahead);
   }
 
   return (operation) => async (request, reply) => {

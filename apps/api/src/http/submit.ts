@@ -1,7 +1,10 @@
 // The one way from a checked request to a recorded job, for `/v1/jobs` and `/v1/images/*`: what was made before is found,
 // else the input images are taken in and kept, and only then the job is recorded.
+import type { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { keepUntil, type Prepared } from '@darkroom/shared/inputs/prepare.ts';
 import { submitJob } from '@darkroom/shared/jobs/submit.ts';
+import type { Full } from '@darkroom/shared/lanes/queue-room.ts';
+import { planCalls } from '@darkroom/shared/requests/plan.ts';
 import type { Submission } from '@darkroom/shared/requests/submission.ts';
 import type { FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
@@ -10,6 +13,8 @@ import { findEarlier, type Sameness, type Submitted, samenessOf, toSubmitted } f
 
 export interface Order {
   readonly fingerprint: string;
+  /** Where known before its input images are taken in: then nothing is taken in for a lane that is full. */
+  readonly lane?: string;
   /** Asked only when this is new; throws when new work is refused. */
   readonly assertWanted?: () => Promise<void>;
   readonly prepare: () => Promise<Prepared<Submission>>;
@@ -37,22 +42,29 @@ async function submitNew(
   deps: Deps,
   { account }: FastifyRequest,
   client: Client,
-  { assertWanted, prepare }: Order,
+  { lane, assertWanted, prepare }: Order,
   sameness: Sameness,
 ): Promise<Submitted> {
   await assertWanted?.();
+  if (lane !== undefined) await deps.queueRoom.assert(lane, account);
   const { submission, held } = await prepare();
   try {
-    await deps.queueRoom.assert(submission.request.lane, submission.request.n);
+    if (lane === undefined) await deps.queueRoom.assert(submission.request.lane, account);
     const until = keepUntil(Date.now(), submission.expiresAfterSeconds, deps.config.JOB_RETENTION);
     if (held.length > 0) await deps.desk.keep(account, held, until);
     await client.assertThere();
     const created = await submitJob(deps.submit, account, submission, sameness.idempotency, sameness.asking);
+    if (created.kind === 'full') throw await fullError(deps, created, submission);
     if (created.kind === 'created') countJob(deps, created.id, submission);
     return toSubmitted(created, client, sameness);
   } finally {
     await deps.desk.release(held);
   }
+}
+
+function fullError(deps: Deps, full: Full, { request }: Submission): Promise<ServiceError> {
+  const calls = planCalls(request, deps.submit.imagesPerMinuteOf(request.model));
+  return deps.queueRoom.refusal(request.lane, full, calls.length);
 }
 
 function countJob({ config, metrics, logger }: Deps, jobId: string, { request }: Submission): void {

@@ -1,5 +1,6 @@
 // The OpenAPI 3.1 document: the operations the routes brought along, and the schemas of requests and replies.
 import * as fileSchemas from '@darkroom/shared/files/schemas.ts';
+import * as laneSchemas from '@darkroom/shared/lanes/schemas.ts';
 import * as batchSchemas from '@darkroom/shared/requests/batch-schemas.ts';
 import * as imagesSchemas from '@darkroom/shared/requests/images-schemas.ts';
 import * as inputSchemas from '@darkroom/shared/requests/input-schemas.ts';
@@ -16,6 +17,7 @@ export const COMPONENTS: readonly z.ZodType[] = [
   batchSchemas,
   fileSchemas,
   webhookSchemas,
+  laneSchemas,
 ].flatMap((module): z.ZodType[] => Object.values(module));
 
 export interface DocumentedRoute {

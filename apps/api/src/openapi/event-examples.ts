@@ -26,7 +26,12 @@ const SNAPSHOT = {
 export const EXAMPLE_EVENT_STREAM = [
   'retry: 1812\n\n',
   toFrame({ id: `${BEGUN_AT}000-0`, event: 'snapshot', data: JSON.stringify(SNAPSHOT) }),
-  exampleEvent('job.in_progress', { ...EXAMPLE_QUEUED_JOB, status: 'in_progress' }, 1, 1),
+  exampleEvent(
+    'job.in_progress',
+    { ...EXAMPLE_QUEUED_JOB, status: 'in_progress', queue_position: null, expected_wait_seconds: null },
+    1,
+    1,
+  ),
   ': ping\n\n',
   exampleEvent('image.completed', EXAMPLE_COMPLETED_JOB, 43, 2),
   exampleEvent('job.completed', EXAMPLE_COMPLETED_JOB, 43, 3),

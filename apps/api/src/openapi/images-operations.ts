@@ -69,7 +69,7 @@ const PREFER: Parameter = {
 
 const HOW_IT_WAITS =
   "Makes a job of `high` priority and waits for its end. OpenAI's body, reply and errors; Darkroom's own fields (`metadata`, " +
-  '`webhook`, `priority`, `expires_after`, `response_format`) stand beside it. After SYNC_TIMEOUT_MS it answers 504 ' +
+  '`webhook`, `priority`, `expires_after`, `on_unknown`, `response_format`) stand beside it. After SYNC_TIMEOUT_MS it answers 504 ' +
   "`job_still_running`, the job goes on, and the repeated request (OpenAI's SDKs do that by themselves) joins it: nothing is " +
   'bought twice. A client that leaves before its job was recorded makes none.';
 
@@ -85,7 +85,10 @@ const ERRORS: readonly ErrorExample[] = [
     message: 'This Idempotency-Key was used before for another request.',
     param: 'Idempotency-Key',
   },
-  { code: 'queue_full', message: '100000 calls are waiting for this model already. Try again later.' },
+  {
+    code: 'queue_full',
+    message: '100000 calls for this model are waiting or under way, and at most 100000 may be. Try again in 30 s.',
+  },
   { code: 'outcome_unknown', message: 'The upstream request was sent, but its outcome is unknown; …' },
   { code: 'result_lost', message: 'Image 0 was made, but its bytes are no longer in storage.' },
   { code: 'upstream_unauthorized', message: 'The upstream refuses the API key of this Darkroom; …' },

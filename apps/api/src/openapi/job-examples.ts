@@ -33,6 +33,8 @@ export const EXAMPLE_QUEUED_JOB = {
   expires_at: CREATED_AT + 3_600,
   cancel_requested_at: null,
   run: 1,
+  queue_position: 12,
+  expected_wait_seconds: 3,
   input: EXAMPLE_INPUT,
   progress: { images_requested: 1, images_completed: 0, images_failed: 0, images_withheld: 0 },
   images: [],
@@ -49,6 +51,8 @@ export const EXAMPLE_QUEUED_JOB = {
 export const EXAMPLE_COMPLETED_JOB = {
   ...EXAMPLE_QUEUED_JOB,
   status: 'completed',
+  queue_position: null,
+  expected_wait_seconds: null,
   started_at: CREATED_AT + 1,
   finished_at: CREATED_AT + 43,
   progress: { images_requested: 1, images_completed: 1, images_failed: 0, images_withheld: 0 },
@@ -88,7 +92,7 @@ export const EXAMPLE_PLAN = {
   warnings: [],
   estimated_cost_usd: 0.124855,
   max_cost_usd: 0.124925,
-  expected_wait_seconds: null,
+  expected_wait_seconds: 3,
 };
 
 export const EXAMPLE_ATTEMPTS = {

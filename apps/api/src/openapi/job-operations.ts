@@ -36,7 +36,7 @@ const ACCEPTED: Reply = replyOf('The job is recorded and will run.', jsonOf('Job
 
 const QUEUE_FULL = {
   code: 'queue_full',
-  message: '100000 calls are waiting for this model already. Try again later.',
+  message: '100000 calls for this model are waiting or under way, and at most 100000 may be. Try again in 30 s.',
 } as const;
 
 export const submitJobOperation: Operation = {
@@ -102,7 +102,9 @@ export const getJobOperation: Operation = {
     },
   ],
   responses: {
-    200: replyOf('The job as it is.', jsonOf('Job', EXAMPLE_COMPLETED_JOB)),
+    200: replyOf('The job as it is.', jsonOf('Job', EXAMPLE_COMPLETED_JOB), {
+      'retry-after': header('Seconds after which asking again is worth while; only while it has not ended.', 5),
+    }),
     ...errorReplies(UNKNOWN_QUERY, NO_SUCH_JOB, ...COMMON_ERRORS),
   },
 };
@@ -171,6 +173,8 @@ export const listJobsOperation: Operation = {
 const CANCELLED_JOB = {
   ...EXAMPLE_QUEUED_JOB,
   status: 'cancelled',
+  queue_position: null,
+  expected_wait_seconds: null,
   finished_at: EXAMPLE_QUEUED_JOB.created_at + 2,
   cancel_requested_at: EXAMPLE_QUEUED_JOB.created_at + 2,
   progress: { images_requested: 1, images_completed: 0, images_failed: 0, images_withheld: 1 },

@@ -81,7 +81,7 @@ export const FORBIDDEN: ErrorExample = {
   code: 'forbidden',
   message: 'With AUTH=off only this machine may call: the request comes from another web page.',
 };
-const UNAVAILABLE: ErrorExample = {
+export const UNAVAILABLE: ErrorExample = {
   code: 'unavailable',
   message: 'Darkroom cannot reach its database at the moment. Try again soon.',
 };

@@ -86,7 +86,7 @@ describe('AUTH=keys', () => {
   });
 
   it('shows metrics to the admin alone', async () => {
-    expect((await api.ask('/metrics')).status).toBe(401);
+    expect((await api.ask('/metrics')).status).toBe(403);
     const { status, headers, text } = await api.ask('/metrics', { headers: { authorization: `Bearer ${ADMIN_KEY}` } });
     expect([status, headers.get('content-type')]).toEqual([200, expect.stringMatching(/^text\/plain/)]);
     expect(text).toContain('darkroom_http_request_duration_seconds_count');

@@ -6,17 +6,20 @@ import type { FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
 import { isLoopback } from '../http/loopback.ts';
+import { unknownUrl } from './errors.ts';
 
 type AuthDeps = Pick<Deps, 'config' | 'accounts'>;
 
 export function registerAuth(app: App, deps: AuthDeps): void {
   const { config } = deps;
+  const publicUrl = new URL(config.PUBLIC_URL);
   app.addHook('onRequest', async (request) => {
     const access = request.routeOptions.config.access ?? 'none';
     const hasLink = access === 'link' && hasSignature(request);
-    if (config.AUTH === 'off' && !hasLink) assertLocal(request, config.PUBLIC_URL);
+    if (config.AUTH === 'off' && !hasLink) assertLocal(request, publicUrl);
     if (access === 'account' || (access === 'link' && !hasLink)) request.account = accountOf(request, deps);
-    if (access === 'metrics') assertAdmin(request, config.ADMIN_KEY);
+    if (access === 'metrics' && config.ADMIN_KEY !== null) assertAdmin(request, config.ADMIN_KEY, deps);
+    if (access === 'admin') assertOperator(request, deps);
   });
 }
 
@@ -33,10 +36,23 @@ function accountOf(request: FastifyRequest, { config, accounts }: AuthDeps): str
   return account;
 }
 
-function assertAdmin(request: FastifyRequest, adminKeyHash: Buffer | null): void {
-  if (adminKeyHash === null) return;
+/** Without ADMIN_KEY there are no admin routes, but under AUTH=off whoever is on this machine is the operator. */
+function assertOperator(request: FastifyRequest, deps: AuthDeps): void {
+  const { ADMIN_KEY, AUTH } = deps.config;
+  if (ADMIN_KEY !== null) assertAdmin(request, ADMIN_KEY, deps);
+  else if (AUTH === 'keys') throw unknownUrl(request);
+}
+
+/** A key that is valid elsewhere is told apart, as OpenAI does with a key of too few permissions. */
+function assertAdmin(request: FastifyRequest, adminKeyHash: Buffer, { config, accounts }: AuthDeps): void {
   const key = bearerOf(request);
-  if (!isSecret(key, adminKeyHash)) throw incorrectKey(key);
+  if (isSecret(key, adminKeyHash)) return;
+  if (config.AUTH === 'off' || accounts.find(key) === null) throw incorrectKey(key);
+  throw new ServiceError(
+    'forbidden',
+    'You have insufficient permissions for this operation: it takes the ADMIN_KEY of this Darkroom, not the API key of ' +
+      'an account.',
+  );
 }
 
 /** Throws ServiceError `invalid_api_key` when the request has none. */
@@ -63,9 +79,8 @@ export function maskKey(key: string): string {
   return `${key.startsWith('dk_') ? 'dk_' : ''}****…${key.slice(-4).replace(/[^A-Za-z0-9_-]/g, '*')}`;
 }
 
-function assertLocal(request: FastifyRequest, publicUrl: string): void {
+function assertLocal(request: FastifyRequest, known: URL): void {
   const { host, origin } = request.headers;
-  const known = new URL(publicUrl);
   const isKnownHost = host !== undefined && (host.toLowerCase() === known.host || isLoopback(hostnameOf(host)));
   if (!isKnownHost) throw forbidden('the Host header names another machine');
   if (origin !== undefined && origin !== known.origin && originHostOf(origin) !== host.toLowerCase()) {

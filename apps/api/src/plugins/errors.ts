@@ -94,7 +94,8 @@ function isRedisError(error: unknown): boolean {
   return REDIS_ERROR_NAMES.has(error.name);
 }
 
-function unknownUrl(request: FastifyRequest): ServiceError {
+/** Also of routes that are not there for this installation. */
+export function unknownUrl(request: FastifyRequest): ServiceError {
   const path = request.url.split('?')[0] ?? '';
   return new ServiceError(
     'not_found',

@@ -111,7 +111,7 @@ export function registerBatches(app: App, deps: Deps): void {
     async (request) => {
       const { limit, after } = parsePaging(readQuery(request, { names: ['limit', 'after'] }));
       const page = await listBatchJobs(deps.redis, deps.keys, await replies.find(request), limit, after);
-      const data = page.jobs.map(jobReplies.toPublic);
+      const data = await jobReplies.showAll(page.jobs);
       return {
         object: 'list',
         data,

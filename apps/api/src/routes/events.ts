@@ -25,7 +25,7 @@ export function registerEvents(app: App, deps: Deps, streams: EventStreams): voi
         request,
         reply,
         lastEventId,
-        watchJob(id, () => replies.find(request), replies.toPublic),
+        watchJob(id, () => replies.find(request), replies.showAll),
       );
     },
   );
@@ -55,7 +55,7 @@ export function registerEvents(app: App, deps: Deps, streams: EventStreams): voi
         request,
         reply,
         readLastEventId(request, query),
-        watchAccount(deps, request.account, filter, replies.toPublic),
+        watchAccount(deps, request.account, filter, replies.showAll),
       );
     },
   );

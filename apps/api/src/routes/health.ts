@@ -9,9 +9,11 @@ import { livezOperation, readyzOperation } from '../openapi/service-operations.t
 const REMEMBER_MS = 5_000;
 const PATIENCE_MS = 2_000;
 
-export function registerHealth(app: App, { redis, store }: Deps): void {
+export function registerHealth(app: App, { config, redis, store }: Deps): void {
   const probeStorage = buildCached(REMEMBER_MS, () => within(PATIENCE_MS, store.probe()));
-  const findProblems = buildCached(REMEMBER_MS, () => within(PATIENCE_MS, findDurabilityProblems(redis)));
+  const findProblems = buildCached(REMEMBER_MS, () =>
+    within(PATIENCE_MS, findDurabilityProblems(redis, config.REDIS_MIN_REPLICAS)),
+  );
 
   app.get('/livez', { config: { operation: livezOperation } }, async () => ({ status: 'ok' }));
 

@@ -7,7 +7,7 @@ import { hasEnded, type JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { inputsOf } from '@darkroom/shared/jobs/spec.ts';
 import { retryJob, withholdCalls } from '@darkroom/shared/jobs/steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
-import { itemsOf, openItemsOf } from '@darkroom/shared/jobs/submit.ts';
+import { openItemsOf } from '@darkroom/shared/jobs/submit.ts';
 import { allOf } from '@darkroom/shared/requests/inputs.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
@@ -23,12 +23,12 @@ export function registerJobActions(app: App, deps: Deps): void {
     method: 'POST',
     url: '/v1/jobs/:id/cancel',
     config: { access: 'account', operation: cancelJobOperation },
-    handler: async (request) => {
+    handler: async (request, reply) => {
       assertNothingAsked(request);
       const record = await replies.find(request);
       await withholdCalls(deps.submit.steps, record.id, record.spec.calls.length, 'cancelled');
       await removeItems(record, deps);
-      return replies.toPublic(await readAgain(record, deps));
+      return replies.show(reply, await readAgain(record, deps));
     },
   });
 
@@ -40,7 +40,7 @@ export function registerJobActions(app: App, deps: Deps): void {
       assertNothingAsked(request);
       const record = await replies.find(request);
       if (hasEnded(record)) {
-        await deps.queueRoom.assert(record.spec.lane, record.spec.calls.length);
+        await deps.queueRoom.assert(record.spec.lane, record.spec.account);
         await keepInputs(record, deps);
       }
       await runAgain(record, deps);
@@ -79,15 +79,16 @@ async function keepInputs({ id, spec }: JobRecord, deps: Deps): Promise<void> {
   throw Object.assign(new ServiceError('input_lost', message), { type: 'invalid_request_error', status: 409 });
 }
 
-/** Opens the job for a new run. Throws `job_not_ended`, `nothing_to_retry`, `not_found`. */
-async function runAgain(record: JobRecord, { submit }: Deps): Promise<void> {
+/** Opens the job for a new run. Throws `job_not_ended`, `nothing_to_retry`, `not_found`, `queue_full`. */
+async function runAgain(record: JobRecord, { submit, queueRoom }: Deps): Promise<void> {
   const { id, spec } = record;
-  const retried = await retryJob(submit.steps, id, spec);
+  const retried = await retryJob(submit.steps, id, spec, 'caller', submit.mostOpenCalls);
   if (retried.kind === 'gone') throw noSuchJob(id);
   if (retried.kind === 'open') throw new ServiceError('job_not_ended', `Job '${id}' has not ended yet.`);
+  if (retried.kind === 'full') throw await queueRoom.refusal(spec.lane, retried, spec.calls.length);
   if (retried.kind !== 'retried') throw new ServiceError('nothing_to_retry', `Job '${id}' has all its images.`);
   try {
-    await submit.queues.add(spec.lane, spec.priority, itemsOf(id, retried.calls, retried.run));
+    await submit.queues.add(spec.lane, retried.items);
   } catch (error) {
     submit.onQueueError(id, error);
   }

@@ -51,7 +51,8 @@ export async function registerJobs(app: App, deps: Deps, largeBodies: LargeBodie
           });
           client.getsFinalReply();
           void reply.headers(deprecationOf(job, deps));
-          return preference.waitSeconds > 0 && hasEnded(job) ? replies.toPublic(job) : replies.accepted(reply, job);
+          if (preference.waitSeconds > 0 && hasEnded(job)) return replies.toPublic(job);
+          return replies.accepted(reply, job, preference.waitSeconds > 0 ? undefined : submitted.ahead);
         });
       },
     });
@@ -64,7 +65,7 @@ export async function registerJobs(app: App, deps: Deps, largeBodies: LargeBodie
     handler: async (request, reply) => {
       const seconds = parseWait(readQuery(request, { names: ['wait'] }).get('wait'));
       const record = await replies.find(request);
-      return replies.toPublic(hasEnded(record) ? record : await replies.wait(record, seconds, reply));
+      return replies.show(reply, hasEnded(record) ? record : await replies.wait(record, seconds, reply));
     },
   });
 
@@ -78,7 +79,7 @@ export async function registerJobs(app: App, deps: Deps, largeBodies: LargeBodie
       const page = await listJobs(deps.redis, deps.keys, request.account, query);
       return {
         object: 'list',
-        data: page.jobs.map((job) => replies.toPublic(job)),
+        data: await replies.showAll(page.jobs),
         first_id: page.jobs[0]?.id ?? null,
         last_id: page.hasMore ? page.cursor : (page.jobs.at(-1)?.id ?? null),
         has_more: page.hasMore,
@@ -99,13 +100,15 @@ async function submit(
   const check = checkOnce((inputs) => validateSubmission(body, context, inputs));
   const checked = check(null);
   if (!checked.ok) throw ServiceError.ofProblems(checked.problems);
+  const { lane } = checked.submission.request;
   const prepare = () => prepareInputs(deps.desk, account, check, null, client.gone);
   if (!checked.submission.dryRun) {
-    return submitOnce(deps, request, client, { fingerprint: fingerprintOf(SUBMIT_ROUTE, body), prepare });
+    return submitOnce(deps, request, client, { fingerprint: fingerprintOf(SUBMIT_ROUTE, body), lane, prepare });
   }
+  await deps.queueRoom.assert(lane, account);
   const { submission, held } = await prepare();
   await deps.desk.release(held);
-  return { plan: await toDryRun(submission, deps) };
+  return { plan: await toDryRun(submission, account, deps) };
 }
 
 async function readSubmitted(id: string, { redis, keys }: Deps): Promise<JobRecord> {

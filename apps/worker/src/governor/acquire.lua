@@ -1,56 +1,94 @@
--- Takes a permit: reserves images, one request and tokens in every bucket of a call at once, or takes nothing.
--- KEYS: upstream key hash, then per limit: bucket hash, leases ZSET
--- ARGV: permit id ('' = say what would be, and take nothing), images, tokens, longest wait ms, lease ms,
---       then per limit: concurrency, images/min, requests/min, tokens/min (0 = not told), burst s
--- Bucket hash: tat.images tat.requests tat.tokens (when the bucket is empty again, ms), notBefore (stopped until),
---              learned.images learned.requests learned.tokens (limits read off the upstream), epoch (rises when a limit stops or changes)
--- Returns {'permit', wait ms, epoch sum, 1 = this is the probe of a paused key} · {'rate'|'busy'|'paused', wait ms}
-local t = redis.call('TIME')
-local now = t[1] * 1000 + t[2] / 1000
+-- Takes a permit under one of several upstream keys: images, one request and tokens in every bucket of a call at once, or
+-- nothing at all. The key is the one under which the call can start soonest; of equals one that is not paused, then the one
+-- with the fewest calls under way, then the first. A key whose limit would have the call split comes after all others.
+-- A paused key whose probe is due counts as one that can start now: so a call that would start elsewhere at once is never a
+-- probe, and of those that have to wait one is. A probe costs nothing but a refusal.
+-- Needs bucket.lua.
+-- KEYS: per upstream key: its hash, its limit names, then per limit: bucket, leases
+-- ARGV: permit id ('' = say what would be, and take nothing), images, tokens, longest wait ms, lease ms, model,
+--       then per upstream key: number of limits, the further limit name that is among them ('' = none), then per limit:
+--       images, requests, tokens a minute (0 = not told), burst ms, concurrency (0 = not told)
+-- Returns {'permit', wait ms, number of the upstream key, 1 = this is the probe of a paused key, receipt JSON}
+--       · {'rate'|'busy'|'paused', wait ms} · {'names', 0, number of the upstream key, its further limit name}: ask again with it
+local BUSY_MS = 250
+local now = now_ms()
 local weights = { images = tonumber(ARGV[2]), requests = 1, tokens = tonumber(ARGV[3]) }
-local kinds = { 'images', 'requests', 'tokens' }
+local longest, lease_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
 
-local pause = redis.call('HMGET', KEYS[1], 'paused', 'probeAt', 'probingUntil')
-if pause[1] then
-  local free = math.max(tonumber(pause[2]), tonumber(pause[3] or 0))
-  if now < free then return { 'paused', math.ceil(free - now) } end
+-- Reads one upstream key's part of KEYS and ARGV.
+local function key_at(k, a)
+  local key = { hash = KEYS[k], names = KEYS[k + 1], named = ARGV[a + 1], limits = {} }
+  for i = 1, tonumber(ARGV[a]) do
+    key.limits[i] = { bucket = KEYS[k + i * 2], leases = KEYS[k + 1 + i * 2], told = told_at(a - 3 + i * 5) }
+  end
+  return key, k + 2 + #key.limits * 2, a + 2 + #key.limits * 5
 end
 
-local start, epoch, tats, free_at = now, 0, {}, nil
-for i = 1, (#KEYS - 1) / 2 do
-  local bucket, leases, a = KEYS[i * 2], KEYS[i * 2 + 1], i * 5
-  local concurrency = tonumber(ARGV[a + 1])
-  if concurrency > 0 then
-    redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
-    if redis.call('ZCARD', leases) >= concurrency then return { 'busy', 250 } end
+local function calls_under_way(leases)
+  redis.call('ZREMRANGEBYSCORE', leases, '-inf', now)
+  return redis.call('ZCARD', leases)
+end
+
+-- What the call would get under a key, and after how many ms.
+local function look_at(key)
+  local pause = redis.call('HMGET', key.hash, 'paused', 'probeAt', 'probingUntil')
+  key.start, key.is_probe, key.fits = now, pause[1] and 1 or 0, true
+  if pause[1] then
+    local free = math.max(tonumber(pause[2] or 0), tonumber(pause[3] or 0))
+    if now < free then return 'paused', math.ceil(free - now) end
   end
-  local h = redis.call('HMGET', bucket, 'notBefore', 'epoch', 'tat.images', 'tat.requests', 'tat.tokens',
-    'learned.images', 'learned.requests', 'learned.tokens')
-  start = math.max(start, tonumber(h[1] or 0))
-  epoch = epoch + tonumber(h[2] or 0)
-  for m, kind in ipairs(kinds) do
-    local limit = tonumber(ARGV[a + 1 + m])
-    if limit == 0 then limit = tonumber(h[5 + m] or 0) end
-    if limit > 0 and weights[kind] > 0 then
-      local step = 60000 / limit
-      local weight = math.min(weights[kind], limit)
-      local burst = math.max(tonumber(ARGV[a + 5]) * limit / 60, weight)
-      local tat = math.max(tonumber(h[2 + m] or 0), now)
-      start = math.max(start, tat - (burst - weight) * step)
-      tats[#tats + 1] = { bucket, 'tat.' .. kind, tat, weight * step }
+  for i, limit in ipairs(key.limits) do
+    limit.b = read_bucket(limit.bucket)
+    local under_way = calls_under_way(limit.leases)
+    if i == 1 then key.under_way = under_way end
+    if under_way >= concurrency_of(limit.b, limit.told, now) then return 'busy', BUSY_MS end
+    key.start = math.max(key.start, limit.b.notBefore or 0)
+    for _, meter in ipairs(METERS) do
+      local place = place_of(limit.b, limit.told, meter, weights[meter], now)
+      if place then
+        key.start = math.max(key.start, place.start)
+        key.fits = key.fits and place.fits
+      end
     end
   end
+  key.wait = math.ceil(key.start - now)
+  return key.wait > longest and 'rate' or 'permit', key.wait
 end
-local wait = math.ceil(start - now)
-if wait > tonumber(ARGV[4]) then return { 'rate', wait } end
-if ARGV[1] == '' then return { 'permit', wait, epoch, 0 } end
 
-for _, x in ipairs(tats) do
-  redis.call('HSET', x[1], x[2], string.format('%.3f', math.max(x[3], start) + x[4]))
+local function is_better(key, other)
+  if key.fits ~= other.fits then return key.fits end
+  if key.start ~= other.start then return key.start < other.start end
+  if key.is_probe ~= other.is_probe then return key.is_probe < other.is_probe end
+  return key.under_way < other.under_way
 end
-for i = 1, (#KEYS - 1) / 2 do
-  redis.call('ZADD', KEYS[i * 2 + 1], now + wait + ARGV[5], ARGV[1])
-  redis.call('PEXPIRE', KEYS[i * 2 + 1], math.ceil(wait + ARGV[5]))
+
+local best, refused
+local k, a, number = 1, 7, 0
+while k < #KEYS do
+  local key
+  key, k, a = key_at(k, a)
+  number = number + 1
+  key.number = number
+  local named = redis.call('HGET', key.names, ARGV[6]) or ''
+  if named ~= key.named then return { 'names', 0, number, named } end
+  local kind, wait = look_at(key)
+  if kind == 'permit' then
+    if not best or is_better(key, best) then best = key end
+  elseif not refused or wait < refused[2] then
+    refused = { kind, wait }
+  end
 end
-if pause[1] then redis.call('HSET', KEYS[1], 'probingUntil', now + wait + ARGV[5]) end
-return { 'permit', wait, epoch, pause[1] and 1 or 0 }
+if not best then return refused end
+if ARGV[1] == '' then return { 'permit', best.wait, best.number, best.is_probe, '' } end
+
+local lease_until = now + best.wait + lease_ms
+local receipt = { at = now, start = best.start, buckets = {} }
+for i, limit in ipairs(best.limits) do
+  receipt.buckets[i] = take(limit.b, limit.told, weights, best.start, now)
+  redis.call('ZADD', limit.leases, lease_until, ARGV[1])
+  redis.call('PEXPIRE', limit.leases, math.ceil(best.wait + lease_ms))
+end
+local own = best.limits[1].b
+receipt.totals = { images = own['total.images'], requests = own['total.requests'], tokens = own['total.tokens'] }
+if best.is_probe == 1 then redis.call('HSET', best.hash, 'probingUntil', lease_until) end
+return { 'permit', best.wait, best.number, best.is_probe, cjson.encode(receipt) }

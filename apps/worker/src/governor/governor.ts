@@ -1,30 +1,28 @@
-// Gives out permits: the right to send one request now or after a short sleep, under every limit that holds for its
-// model, shared by all workers through Redis. Learns from every reply. Sends nothing itself.
+// Gives out permits: the right to send one request now or after a short sleep, under every limit that holds for its model
+// and under the upstream key that can take it soonest, shared by all workers through Redis. Learns from every reply. Sends
+// nothing itself. The limits are kept in bucket.lua, the choice of the key in acquire.lua.
 import { randomUUID } from 'node:crypto';
 import type { ServiceError } from '@darkroom/shared/base/errors.ts';
 import type { Keys } from '@darkroom/shared/base/keys.ts';
 import { loadScript, runScript } from '@darkroom/shared/base/redis.ts';
-import type { ToldLimit, ToldLimits } from '@darkroom/shared/base/variables.ts';
 import { limitNamesOf } from '@darkroom/shared/models/rules.ts';
 import type { Redis } from 'ioredis';
-import type { LimitKind, Observation } from './observation.ts';
+import { type GovernedKey, GovernedKeys, type LimitSet, toToldArgs } from './governed-keys.ts';
+import { HeldLeases, LEASE_MS } from './held-leases.ts';
+import { pauseKey, resumeKey } from './key-pauses.ts';
+import { learnLimits, type Receipt, type Stop, slowDown, stopBucket, type UsedPermit } from './learning.ts';
+import type { Observation } from './observation.ts';
+import { Sleepers, type Slept } from './sleepers.ts';
 
-const ACQUIRE = loadScript(import.meta.url, 'acquire.lua');
-const GIVE_BACK = loadScript(import.meta.url, 'give-back.lua');
-const STOP_BUCKET = loadScript(import.meta.url, 'stop-bucket.lua');
-const LEARN_LIMIT = loadScript(import.meta.url, 'learn-limit.lua');
-const PAUSE_KEY = loadScript(import.meta.url, 'pause-key.lua');
-const RESUME_KEY = loadScript(import.meta.url, 'resume-key.lua');
+const ACQUIRE = loadScript(import.meta.url, 'working-rate.lua', 'bucket.lua', 'acquire.lua');
+const GIVE_BACK = loadScript(import.meta.url, 'working-rate.lua', 'bucket.lua', 'give-back.lua');
 
 /** Longer waits are handed back to the queue instead of slept in the slot. */
 export const LONGEST_SLEEP_MS = 5_000;
-/** A 429 stops its bucket at least this long: «retry after 0.0 seconds» has been seen (openai-images.md 4.1). */
-const SHORTEST_STOP_MS = 1_000;
-const FIRST_PROBE_MS = 30_000;
-const LONGEST_PROBE_MS = 600_000;
-const DEFAULT_BURST_SECONDS = 5;
+/** Also how often other processes hear which keys this one has. */
+const RENEW_EVERY_MS = 15_000;
 
-export interface Permit {
+export interface Permit extends UsedPermit {
   readonly id: string;
   readonly upstreamKey: string;
   /** Sleep this long before the gate, ms. */
@@ -34,13 +32,17 @@ export interface Permit {
   readonly epoch: number;
   readonly upstreamKeyHash: string;
   readonly isProbe: boolean;
-  /** Call once, after the reply (`used`) or when nothing was sent (`unused`: its share goes back). */
-  giveBack(used: 'used' | 'unused'): Promise<void>;
+  /** Sleeps until the permit's time, at most; `stopped` when a limit or the key has stopped meanwhile. */
+  sleep(signal: AbortSignal): Promise<Slept>;
+  /** Call once, after the reply (`used`; `refused` when it was a 429) or when nothing was sent (`unused`: its share goes back). */
+  giveBack(used: 'used' | 'refused' | 'unused'): Promise<void>;
 }
 
 export interface Refused {
   readonly kind: 'rate' | 'busy' | 'paused';
   readonly waitMs: number;
+  /** Only the call's own upstream key was asked, and there are others: it says nothing about the lane. */
+  readonly isBound: boolean;
 }
 
 export type Acquired = { readonly kind: 'permit'; readonly permit: Permit } | Refused;
@@ -50,6 +52,8 @@ export interface Ask {
   readonly images: number;
   /** Estimated tokens, 0 when unknown. */
   readonly tokens: number;
+  /** The only upstream key that may be taken; null = any. */
+  readonly onlyKey: string | null;
 }
 
 export interface Governor {
@@ -57,146 +61,153 @@ export interface Governor {
   look(ask: Ask): Promise<Refused | null>;
   acquire(ask: Ask): Promise<Acquired>;
   /** Learns from any reply, good or bad. */
-  observe(model: string, observation: Observation): Promise<void>;
-  /** A 429: the model's bucket stops for as long as told. */
-  stop(model: string, observation: Observation): Promise<void>;
+  observe(permit: UsedPermit, observation: Observation): Promise<void>;
+  /** A 429: the bucket it is about stops for as long as told. Give the permit back before. */
+  stop(permit: UsedPermit, observation: Observation, isSlowDown: boolean): Promise<Stop>;
+  /** `slow_down`: half the calls under way. Returns how many; null when that is no news. Give the permit back before. */
+  slowDown(permit: UsedPermit): Promise<number | null>;
   /** The upstream key was refused (401, quota, billing). `probeFailed`: this was the probe. Returns ms until the next probe. */
   pauseKey(upstreamKey: string, error: ServiceError, probeFailed: boolean): Promise<number>;
   /** The key was accepted: if it was paused, it goes on. */
   resumeKey(upstreamKey: string): Promise<boolean>;
+  /** Calls of a model that may be under way by what was told, all upstream keys together; null = any number. */
+  toldConcurrency(model: string): number | null;
   /** Upstream keys and whether they are paused now. */
   pauses(): Promise<ReadonlyMap<string, boolean>>;
+  /** Something was said on the channel `limitChanges`: sleepers it is about wake up. */
+  hear(message: string): void;
   close(): void;
 }
 
 export interface GovernorOptions {
   readonly redis: Redis;
   readonly keys: Keys;
-  readonly limits: ToldLimits;
-  readonly upstreamKey: string;
-  /** A lease could not be renewed. */
+  /** In order of preference; at least one. */
+  readonly upstreamKeys: readonly GovernedKey[];
+  /** A lease could not be renewed, or the upstream keys not be announced. */
   readonly onError: (error: unknown) => void;
 }
 
-/** A permit counts against `concurrency` while its lease is renewed; a dead worker's permits end this long after it. */
-const LEASE_MS = 45_000;
-const RENEW_EVERY_MS = 15_000;
+type Reply =
+  | readonly [kind: 'permit', waitMs: number, number: number, isProbe: number, receipt: string]
+  | readonly [kind: Refused['kind'], waitMs: number]
+  | readonly [kind: 'names', waitMs: number, number: number, further: string];
 
-export function openGovernor(options: GovernorOptions): Governor {
-  const { redis, keys, upstreamKey } = options;
-  const upstreamKeyHash = keys.upstreamKey(upstreamKey);
-  const bucketOf = (limit: string): string => keys.bucket(upstreamKey, limit);
-  const leased = new Map<string, readonly string[]>();
-  const renewal = setInterval(() => void renewLeases(redis, leased).catch(options.onError), RENEW_EVERY_MS);
+/** What acquire.lua chose. */
+interface Choice {
+  readonly limits: LimitSet;
+  readonly waitMs: number;
+  readonly isProbe: boolean;
+  /** '' of a look. */
+  readonly receipt: string;
+}
 
-  /** `permitId` '' only looks. */
-  const runAcquire = async (permitId: string, ask: Ask) => {
-    const names = limitNamesOf(ask.model);
-    const told = names.map((name) => options.limits[name]);
-    return (await runScript(
-      redis,
-      ACQUIRE,
-      [upstreamKeyHash, ...names.flatMap((name) => [bucketOf(name), keys.leases(upstreamKey, name)])],
-      [permitId, ask.images, ask.tokens, LONGEST_SLEEP_MS, LEASE_MS, ...told.flatMap(toAcquireArgs)],
-    )) as ['permit' | Refused['kind'], number, number, number];
+export async function openGovernor({ redis, keys, upstreamKeys, onError }: GovernorOptions): Promise<Governor> {
+  const governed = new GovernedKeys(upstreamKeys, keys);
+  const learning = { redis, keys, governed };
+  const leases = new HeldLeases(redis);
+  const sleepers = new Sleepers();
+  await governed.announce(redis);
+  const refresh = (): void => void Promise.all([leases.renew(), governed.announce(redis)]).catch(onError);
+  const timer = setInterval(refresh, RENEW_EVERY_MS);
+
+  const choose = async (permitId: string, ask: Ask): Promise<Choice | Refused> => {
+    const candidates = upstreamKeys.filter(({ name }) => ask.onlyKey === null || name === ask.onlyKey);
+    const sets = candidates.map((key) => governed.limitSet(key, ask.model));
+    const reply = await runAcquire(redis, permitId, ask, sets);
+    if (reply.length === 2) return { kind: reply[0], waitMs: reply[1], isBound: sets.length < upstreamKeys.length };
+    const limits = sets[reply[2] - 1];
+    if (limits === undefined) throw new TypeError(`acquire.lua chose key ${reply[2]} of ${sets.length}`);
+    if (reply[0] === 'permit') return { limits, waitMs: reply[1], isProbe: reply[3] === 1, receipt: reply[4] };
+    governed.noteFurther(limits.key, ask.model, reply[3]);
+    return choose(permitId, ask);
+  };
+
+  const toPermit = (id: string, ask: Ask, { limits, waitMs, isProbe, receipt: text }: Choice): Permit => {
+    const receipt = JSON.parse(text) as Receipt;
+    leases.hold(id, { sets: limits.leases, probed: isProbe ? limits.hash : null });
+    return {
+      id,
+      model: ask.model,
+      images: ask.images,
+      tokens: ask.tokens,
+      limits,
+      receipt,
+      upstreamKey: limits.key.name,
+      waitMs,
+      buckets: limits.buckets,
+      epoch: receipt.buckets.reduce((sum, { epoch }) => sum + epoch, 0),
+      upstreamKeyHash: limits.hash,
+      isProbe,
+      sleep: (signal) => sleepers.sleep(waitMs, [limits.key.name, ...limits.names], signal),
+      async giveBack(used) {
+        leases.drop(id);
+        const buckets = limits.buckets.flatMap((bucket, index) => [bucket, limits.leases[index] ?? '']);
+        await runScript(
+          redis,
+          GIVE_BACK,
+          [limits.hash, ...buckets],
+          [id, used, isProbe ? 1 : 0, ask.images, ask.tokens, text],
+        );
+      },
+    };
   };
 
   return {
     async look(ask) {
-      const [kind, waitMs] = await runAcquire('', ask);
-      return kind === 'permit' ? null : { kind, waitMs };
+      const choice = await choose('', ask);
+      return 'limits' in choice ? null : choice;
     },
-
     async acquire(ask) {
-      const names = limitNamesOf(ask.model);
-      const told = names.map((name) => options.limits[name]);
-      const permitId = randomUUID();
-      const [kind, waitMs, epoch, probe] = await runAcquire(permitId, ask);
-      if (kind !== 'permit') return { kind, waitMs };
-      const isProbe = probe === 1;
-      const leases = names.map((name) => keys.leases(upstreamKey, name));
-      leased.set(permitId, leases);
-      const giveBack = async (used: 'used' | 'unused'): Promise<void> => {
-        leased.delete(permitId);
-        await runScript(
-          redis,
-          GIVE_BACK,
-          [upstreamKeyHash, ...names.flatMap((name) => [bucketOf(name), keys.leases(upstreamKey, name)])],
-          [permitId, used === 'unused' ? 1 : 0, isProbe ? 1 : 0, ask.images, ask.tokens, ...told.flatMap(toRates)],
-        );
-      };
-      return {
-        kind: 'permit',
-        permit: {
-          id: permitId,
-          upstreamKey,
-          waitMs,
-          buckets: names.map(bucketOf),
-          epoch,
-          upstreamKeyHash,
-          isProbe,
-          giveBack,
-        },
-      };
+      const id = randomUUID();
+      const choice = await choose(id, ask);
+      return 'limits' in choice ? { kind: 'permit', permit: toPermit(id, ask, choice) } : choice;
     },
-
-    async observe(model, observation) {
-      const bucket = bucketOf(limitNamesOf(model)[0] ?? model);
-      for (const [kind, limit] of Object.entries(observation.limits) as [LimitKind, number][]) {
-        await runScript(redis, LEARN_LIMIT, [bucket], [kind, limit]);
-      }
+    observe: (permit, observation) => learnLimits(learning, permit, observation),
+    stop: (permit, observation, isSlowDown) => stopBucket(learning, permit, observation, isSlowDown),
+    slowDown: (permit) => slowDown(learning, permit),
+    pauseKey: (name, error, probeFailed) => pauseKey(redis, keys, name, error, probeFailed),
+    resumeKey: (name) => resumeKey(redis, keys, name),
+    toldConcurrency(model) {
+      const told = upstreamKeys.map(({ limits }) => limits[model]?.concurrency ?? Number.POSITIVE_INFINITY);
+      const sum = told.reduce((all, one) => all + one, 0);
+      return Number.isFinite(sum) ? sum : null;
     },
-
-    async stop(model, observation) {
-      const name = limitNamesOf(model)[0] ?? model;
-      const waitMs = Math.max(SHORTEST_STOP_MS, Math.ceil(observation.retryAfterMs ?? SHORTEST_STOP_MS));
-      const burst = options.limits[name]?.burst_seconds ?? DEFAULT_BURST_SECONDS;
-      await runScript(redis, STOP_BUCKET, [bucketOf(name)], [waitMs, keys.limitChanges, name, burst]);
-    },
-
-    async pauseKey(key, error, probeFailed) {
-      const facts = JSON.stringify({
-        status: error.status,
-        type: error.type,
-        code: error.code,
-        message: error.message,
-      });
-      return (await runScript(
-        redis,
-        PAUSE_KEY,
-        [keys.upstreamKey(key)],
-        [facts, FIRST_PROBE_MS, LONGEST_PROBE_MS, probeFailed ? 1 : 0, keys.limitChanges, key],
-      )) as number;
-    },
-
-    async resumeKey(key) {
-      return (await runScript(redis, RESUME_KEY, [keys.upstreamKey(key)], [keys.limitChanges, key])) === 1;
-    },
-
     async pauses() {
-      return new Map([[upstreamKey, (await redis.hexists(upstreamKeyHash, 'paused')) === 1]]);
+      const names = upstreamKeys.map(({ name }) => name);
+      const paused = names.map((name) => redis.hexists(keys.upstreamKey(name), 'paused'));
+      return new Map((await Promise.all(paused)).map((is, index) => [names[index] ?? '', is === 1]));
     },
-
+    hear(message) {
+      sleepers.wake(message.split(' ').slice(1));
+    },
     close() {
-      clearInterval(renewal);
+      clearInterval(timer);
     },
   };
 }
 
-async function renewLeases(redis: Redis, leased: ReadonlyMap<string, readonly string[]>): Promise<void> {
-  if (leased.size === 0) return;
-  const pipeline = redis.pipeline();
-  const until = Date.now() + LEASE_MS;
-  for (const [permitId, sets] of leased) {
-    for (const set of sets) pipeline.zadd(set, 'XX', until, permitId).pexpire(set, LEASE_MS);
-  }
-  await pipeline.exec();
-}
-
-function toAcquireArgs(told: ToldLimit | undefined): number[] {
-  return [told?.concurrency ?? 0, ...toRates(told), told?.burst_seconds ?? DEFAULT_BURST_SECONDS];
-}
-
-function toRates(told: ToldLimit | undefined): number[] {
-  return [told?.images_per_minute ?? 0, told?.requests_per_minute ?? 0, told?.tokens_per_minute ?? 0];
+async function runAcquire(redis: Redis, permitId: string, ask: Ask, sets: readonly LimitSet[]): Promise<Reply> {
+  return (await runScript(
+    redis,
+    ACQUIRE,
+    sets.flatMap(({ hash, namesHash, buckets, leases }) => [
+      hash,
+      namesHash,
+      ...buckets.flatMap((bucket, index) => [bucket, leases[index] ?? '']),
+    ]),
+    [
+      permitId,
+      ask.images,
+      ask.tokens,
+      LONGEST_SLEEP_MS,
+      LEASE_MS,
+      limitNamesOf(ask.model)[0] ?? ask.model,
+      ...sets.flatMap(({ key, names, further }) => [
+        names.length,
+        further,
+        ...names.flatMap((name) => toToldArgs(key.limits[name])),
+      ]),
+    ],
+  )) as Reply;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { observe, parseGoDurationMs } from './observation.ts';
+import { type Observation, observe, parseGoDurationMs } from './observation.ts';
 
 const NOW = Date.parse('2026-11-22T12:00:00Z');
 const headers = (entries: Record<string, string>): Headers => new Headers(entries);
@@ -76,6 +76,42 @@ describe('limits', () => {
     ],
   ])('are read from the message %j', (message, facts) => {
     expect(observe(headers({}), message, NOW)).toMatchObject(facts);
+  });
+
+  test.each<[string, Partial<Observation>]>([
+    [
+      'Rate limit reached for gpt-image-2-codex (for limit gpt-image) in organization org-x on input-images per min: Limit 4000, Used 4000, Requested 1.',
+      { limitName: 'gpt-image', refusedKind: 'images' },
+    ],
+    [
+      'Rate limit reached for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Used 29446, Requested 821.',
+      { limitName: null, refusedKind: 'tokens' },
+    ],
+    [
+      'Rate limit reached on requests per min (RPM). Please slow down.',
+      { limitName: null, refusedKind: 'requests', limits: {} },
+    ],
+    ['Limit: 5/1min for images per minute', { refusedKind: 'images' }],
+    ['You’ve exceeded the rate limit, please slow down.', { limitName: null, refusedKind: null }],
+    ['(for limit a b:c) on requests per min: Limit 5', { limitName: null }],
+    ['', { limitName: null, refusedKind: null }],
+  ])('what ran out, and the name of a shared limit, are read from %j', (message, facts) => {
+    expect(observe(headers({}), message, NOW)).toMatchObject(facts);
+  });
+
+  test('what is left is read beside its limit alone, zero included', () => {
+    const left = observe(
+      headers({
+        'x-ratelimit-limit-input-images': '250',
+        'x-ratelimit-remaining-input-images': '0',
+        'x-ratelimit-limit-requests': '500',
+        'x-ratelimit-remaining-requests': 'many',
+        'x-ratelimit-remaining-tokens': '7',
+      }),
+      '',
+      NOW,
+    );
+    expect(left.remaining).toEqual({ images: 0 });
   });
 
   test('of zero or worse in a header are no limits', () => {

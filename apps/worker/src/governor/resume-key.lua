@@ -1,6 +1,8 @@
--- The upstream key works again.
--- KEYS: upstream key hash. ARGV: channel, key name. Returns 1 when it was paused.
+-- The upstream key works again: the lanes that rested because of it go on.
+-- KEYS: upstream key hash, then the lanes' rests in BullMQ. ARGV: channel, key name. Returns 1 when it was paused.
+-- The rests are gone when the channel says so, so that who is woken by it finds none.
 if redis.call('HEXISTS', KEYS[1], 'paused') == 0 then return 0 end
-redis.call('DEL', KEYS[1])
+redis.call('HDEL', KEYS[1], 'paused', 'pausedAt', 'probeAt', 'probingUntil', 'backoff')
+for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
 redis.call('PUBLISH', ARGV[1], 'resumed ' .. ARGV[2])
 return 1

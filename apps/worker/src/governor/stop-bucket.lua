@@ -1,17 +1,58 @@
--- A 429 said to wait: the bucket stops for that long, once, however many replies say so together, and starts empty.
--- KEYS: bucket hash. ARGV: wait ms, channel, bucket name, burst s
+-- A 429 said to wait: the bucket stops for that long, once, however many replies say so together, and goes on at its rate
+-- with room for the refused call alone. Needs bucket.lua.
+-- «(for limit X)» stops the bucket X; from then on the model has X among its limits, and its permits without X are void.
+-- Where no limit is known, a rate is guessed: working-rate.lua.
+-- KEYS: the bucket, the model's own bucket, the upstream key's limit names
+-- ARGV: wait ms, images, tokens (of the refused call), channel, message, model, further limit name ('' = none),
+--       meter a rate is guessed for ('' = none: `slow_down` says nothing of a rate), told wait ms (0 = none), then images, requests, tokens a minute as told, burst ms, concurrency
 -- Returns 1 when this stopped it or made the stop longer, else 0.
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local before = tonumber(redis.call('HGET', KEYS[1], 'notBefore') or 0)
-local until_ms = now + tonumber(ARGV[1])
--- Replies to requests sent before the stop arrive within it; only a clearly later end is news.
-if until_ms <= before + 1000 then return 0 end
-redis.call('HSET', KEYS[1], 'notBefore', until_ms)
-for _, kind in ipairs({ 'images', 'requests', 'tokens' }) do
-  local tat = tonumber(redis.call('HGET', KEYS[1], 'tat.' .. kind) or 0)
-  redis.call('HSET', KEYS[1], 'tat.' .. kind, math.max(tat, until_ms + ARGV[4] * 1000))
+local now = now_ms()
+local wait, told = tonumber(ARGV[1]), told_at(10)
+local weights = { images = tonumber(ARGV[2]), requests = 1, tokens = tonumber(ARGV[3]) }
+if ARGV[7] ~= '' and redis.call('HGET', KEYS[3], ARGV[6]) ~= ARGV[7] then
+  redis.call('HSET', KEYS[3], ARGV[6], ARGV[7])
+  redis.call('HINCRBY', KEYS[2], 'epoch', 1)
 end
-redis.call('HINCRBY', KEYS[1], 'epoch', 1)
-redis.call('PUBLISH', ARGV[2], 'stopped ' .. ARGV[3])
+
+local b = read_bucket(KEYS[1])
+local stop_until, changes = now + wait, {}
+-- Replies to requests sent before the stop arrive within it; only a clearly later end is news.
+local is_news = stop_until > (b.notBefore or 0) + 1000
+
+-- What the working rate is made of: frozen when the stop begins, the hint when a further 429 says so.
+local function note_rates(meter, told_wait)
+  local hint = told_wait > 0 and weights[meter] * 60000 / told_wait or 60000 / wait
+  if not is_news or now < (b.spanAt or 0) then
+    if b['hint.' .. meter] then changes['hint.' .. meter] = math.min(hint, b['hint.' .. meter]) end
+    return
+  end
+  local span_ms = math.max(1000, now - (b.spanAt or 0))
+  local is_short = span_ms < RECENT_MS
+  changes.seenFactor, changes.spanAt = is_short and 60000 / span_ms or 1, stop_until
+  for _, each in ipairs(METERS) do
+    changes['seen.' .. each] = is_short and (b['span.' .. each] or 0) * changes.seenFactor or recent_of(b, each, now)
+    changes['span.' .. each] = 0
+  end
+  if told[meter] > 0 or b['learned.' .. meter] then return end
+  changes['base.' .. meter] = working_rate(b, meter, now)
+  changes['hint.' .. meter] = hint
+  changes['guessAt.' .. meter] = stop_until
+end
+if ARGV[8] ~= '' then note_rates(ARGV[8], tonumber(ARGV[9])) end
+
+if is_news then
+  changes.notBefore = stop_until
+  changes.epoch = (b.epoch or 0) + 1
+end
+write_bucket(b, changes)
+if not is_news then return 0 end
+
+local empty = {}
+for _, each in ipairs(METERS) do
+  local limit = limit_of(b, told, each, now)
+  empty['room.' .. each] = weights[each]
+  if limit > 0 then empty['tat.' .. each] = stop_until + math.max(0, told.burst - weights[each] * 60000 / limit) end
+end
+write_bucket(b, empty)
+redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1

@@ -1,58 +1,142 @@
-// One paid image: fetched if the reply held a link, measured, stored under its fixed key.
+// One paid image: fetched if the reply held a link, measured, stored under its fixed key. What can't be kept now is said to
+// be for later; who keeps it meanwhile is for settle-answer.ts and drain-answer.ts to say.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { toUsd } from '@darkroom/shared/base/units.ts';
 import { downloadResult } from '@darkroom/shared/images/download.ts';
 import { findStored, type KeepOptions, saveImage } from '@darkroom/shared/images/save-image.ts';
 import { StorageError } from '@darkroom/shared/images/store.ts';
-import type { AttemptRow, ImageRow, JobRecord } from '@darkroom/shared/jobs/record.ts';
+import type { AttemptRow, ImageRow, JobRecord, StoredError } from '@darkroom/shared/jobs/record.ts';
 import type { Deps } from '../deps.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
 
+export interface ImageBytes {
+  readonly index: number;
+  readonly revisedPrompt: string | null;
+  readonly bytes: Uint8Array;
+}
+
+/** Paid, and never to be had: the link is dead or the bytes are no image. */
+export interface LostImage {
+  readonly kind: 'lost';
+  readonly error: StoredError;
+}
+
+export type Fetched =
+  | { readonly kind: 'fetched'; readonly image: ImageBytes }
+  | LostImage
+  /** Not now: the link's host is away. */
+  | { readonly kind: 'unfetched'; readonly reason: string };
+
 export type Kept =
   | { readonly kind: 'kept'; readonly row: ImageRow }
-  /** Paid, and never to be had: the link is dead or the bytes are no image. */
-  | { readonly kind: 'lost'; readonly error: ServiceError }
-  /** Not now: storage or the link's host is away. */
-  | { readonly kind: 'later'; readonly reason: string };
+  | LostImage
+  /** Not now: storage is away. */
+  | { readonly kind: 'unstored'; readonly image: ImageBytes; readonly reason: string };
+
+type AttemptFacts = Pick<AttemptRow, 'requestId' | 'costMicroUsd'>;
+
+/** Follows a link, once. */
+export async function fetchImage(
+  deps: Deps,
+  facts: AttemptFacts,
+  index: number,
+  image: ReplyImage,
+  signal?: AbortSignal,
+): Promise<Fetched> {
+  const { revisedPrompt } = image;
+  if (image.kind === 'bytes') return { kind: 'fetched', image: { index, revisedPrompt, bytes: image.bytes } };
+  const download = await downloadResult(deps.resultAgent, image.url, signal === undefined ? {} : { signal });
+  if (download.kind === 'ok') return { kind: 'fetched', image: { index, revisedPrompt, bytes: download.bytes } };
+  if (download.kind === 'retry') return { kind: 'unfetched', reason: download.reason };
+  return lostImage(download.reason, facts);
+}
+
+/** Then the worker that has the answer goes on to other work, and whoever drains the spool follows the link. */
+const FETCH_WAIT_MS = 5_000;
+
+/** The same, but a host that is away for a moment is asked again. */
+export async function fetchSoon(deps: Deps, facts: AttemptFacts, index: number, image: ReplyImage): Promise<Fetched> {
+  const giveUpAt = Date.now() + FETCH_WAIT_MS;
+  for (let tries = 1; ; tries += 1) {
+    const fetched = await fetchImage(deps, facts, index, image);
+    const pauseMs = 250 * 2 ** tries;
+    if (fetched.kind !== 'unfetched' || Date.now() + pauseMs > giveUpAt) return fetched;
+    await sleep(pauseMs);
+  }
+}
 
 /**
- * Stores `image` as the job's image `index`. Fetched bytes stay in `fetched`, so that a link is followed once. The first
- * one stored wins, as in the record: the late answer of a frozen worker must not replace what was delivered meanwhile.
+ * Puts bytes into storage as the job's image. The first one stored wins, as in the record: the late answer of a frozen worker
+ * must not replace what was delivered meanwhile. A storage that fails opens the breaker.
  */
-export async function keepImage(
+export async function storeImage(
   deps: Deps,
-  options: KeepOptions,
-  image: ReplyImage,
-  fetched: Map<number, Buffer>,
+  record: JobRecord,
+  facts: AttemptFacts,
+  image: ImageBytes,
+  signal?: AbortSignal,
 ): Promise<Kept> {
-  const { index } = options;
-  if (image.kind === 'url' && !fetched.has(index)) {
-    const download = await downloadResult(deps.resultAgent, image.url);
-    if (download.kind === 'retry') return { kind: 'later', reason: download.reason };
-    if (download.kind !== 'ok') return { kind: 'lost', error: resultLost(download.reason) };
-    fetched.set(index, download.bytes);
-  }
-  const bytes = image.kind === 'bytes' ? image.bytes : (fetched.get(index) ?? Buffer.alloc(0));
+  const { index, revisedPrompt, bytes } = image;
+  const options: KeepOptions = {
+    ...keepOptionsOf(record, index, facts),
+    ...(signal === undefined ? {} : { signal }),
+  };
   try {
     const stored = (await findStored(deps.store, options)) ?? (await saveImage(deps.store, { ...options, bytes }));
-    return { kind: 'kept', row: { index, revisedPrompt: image.revisedPrompt, ...stored } };
+    return { kind: 'kept', row: { index, revisedPrompt, ...stored } };
   } catch (error) {
-    if (error instanceof StorageError) return { kind: 'later', reason: error.message };
-    if (error instanceof ServiceError) return { kind: 'lost', error: resultLost(error.message) };
+    if (error instanceof StorageError) {
+      deps.breaker.trip(error.message);
+      return { kind: 'unstored', image, reason: error.message };
+    }
+    if (error instanceof ServiceError) return lostImage(error.message, facts);
     throw error;
   }
 }
 
-function resultLost(reason: string): ServiceError {
-  return new ServiceError('result_lost', `The image was made and paid for, but could not be kept: ${reason}.`);
+/** Longer than this the bytes of a paid image are not to be in memory alone. */
+const STORE_WAIT_MS = 5_000;
+
+/**
+ * The same, but a storage that takes its time, or that fails for others meanwhile, is not waited for: the tries of one put may
+ * take long. Storing goes on until `signal` aborts.
+ */
+export async function storeSoon(
+  deps: Deps,
+  record: JobRecord,
+  facts: AttemptFacts,
+  image: ImageBytes,
+  signal: AbortSignal,
+): Promise<Kept> {
+  if (deps.breaker.isOpen) return { kind: 'unstored', image, reason: 'The image storage is away.' };
+  const enough = Promise.withResolvers<null>();
+  const timer = setTimeout(() => enough.resolve(null), STORE_WAIT_MS);
+  const forget = deps.breaker.onOpen(() => enough.resolve(null));
+  const storing = storeImage(deps, record, facts, image, signal);
+  const kept = await Promise.race([storing, enough.promise]).finally(() => {
+    clearTimeout(timer);
+    forget();
+  });
+  if (kept !== null) return kept;
+  storing.catch((error: unknown) => {
+    if (!signal.aborted) deps.log.error({ err: error, jobId: record.id, index: image.index }, 'storing went wrong');
+  });
+  const reason = `The image was not stored within ${STORE_WAIT_MS} ms.`;
+  deps.breaker.doubt(reason);
+  return { kind: 'unstored', image, reason };
+}
+
+export function lostImage(reason: string, { requestId }: AttemptFacts): LostImage {
+  const { code, type, message, param, status } = new ServiceError(
+    'result_lost',
+    `The image was made and paid for, but could not be kept: ${reason}.`,
+  );
+  return { kind: 'lost', error: { code, type, message, param, status, requestId: requestId ?? null } };
 }
 
 /** Where image `index` of a job goes, and what is written beside it. Metadata never holds the prompt, provenance does. */
-export function keepOptionsOf(
-  record: JobRecord,
-  index: number,
-  attempt: Pick<AttemptRow, 'requestId' | 'costMicroUsd'>,
-): KeepOptions {
+export function keepOptionsOf(record: JobRecord, index: number, attempt: AttemptFacts): KeepOptions {
   const { spec } = record;
   const cost = toUsd(attempt.costMicroUsd ?? null);
   const facts = {

@@ -1,13 +1,26 @@
-// After a crash: an earlier attempt of the call may have stored images nobody recorded. They are found under their
-// fixed keys and recorded, so that only what is missing is bought again.
+// After a crash: an earlier attempt of the call may have left its answer in this host's spool, or stored images nobody
+// recorded. They are found and recorded, so that only what is missing is bought again.
 
 import { findStored } from '@darkroom/shared/images/save-image.ts';
 import { finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { AttemptRow, ImageRow } from '@darkroom/shared/jobs/record.ts';
 import { actualMicroUsd } from '@darkroom/shared/models/price.ts';
 import type { Deps } from '../deps.ts';
+import { drainLocal } from './drain-spool.ts';
 import { keepOptionsOf } from './keep-image.ts';
 import type { CallWork } from './run-call.ts';
+
+/** `away`: there is an answer, but the storage does not take it now; it is noted, so the call is not made again. */
+export async function recoverSpooled(deps: Deps, { record, call }: CallWork): Promise<'nothing' | 'found' | 'away'> {
+  let found: 'nothing' | 'found' = 'nothing';
+  for (const { seq } of record.attempts.filter((row) => row.call === call)) {
+    const id = { jobId: record.id, call, seq };
+    if (!(await deps.spool.has(id))) continue;
+    if ((await drainLocal(deps, id)) === 'away') return 'away';
+    found = 'found';
+  }
+  return found;
+}
 
 /** Records what is found; true when that gave the call its outcome. Looks only if an earlier attempt may have stored something. */
 export async function recoverStored(deps: Deps, work: CallWork): Promise<boolean> {

@@ -44,7 +44,7 @@ function workerAt(baseUrl: string): RefreshDeps {
     redis: server.redis,
     keys,
     log: createLogger({ name: 'worker', level: 'debug', destination }),
-    config: { OPENAI_API_KEY: API_KEY, OPENAI_BASE_URL: baseUrl },
+    config: { OPENAI_KEYS_FILE: null, OPENAI_API_KEY: API_KEY, OPENAI_BASE_URL: baseUrl, LIMITS: {} },
   };
 }
 

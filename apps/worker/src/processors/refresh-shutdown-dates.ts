@@ -4,6 +4,7 @@ import { readLearnedModels } from '@darkroom/shared/models/learned.ts';
 import { MODELS, type ModelRules, shutdownDateOf } from '@darkroom/shared/models/rules.ts';
 import type { Deps } from '../deps.ts';
 import { type ModelCatalog, openModelCatalog } from '../upstream/shutdown-date.ts';
+import { upstreamKeysOf } from '../upstream-keys.ts';
 
 /** Each worker looks this often whether it is time to ask. */
 const LOOK_EVERY_MS = 60_000;
@@ -14,7 +15,7 @@ const ASK_EVERY_MS = 24 * 3_600_000;
 const ASK_AGAIN_MS = 3_600_000;
 
 export interface RefreshDeps extends Pick<Deps, 'redis' | 'keys' | 'log'> {
-  readonly config: Pick<Deps['config'], 'OPENAI_API_KEY' | 'OPENAI_BASE_URL'>;
+  readonly config: Parameters<typeof upstreamKeysOf>[0];
 }
 
 /** Looks at once, then every minute. */
@@ -48,9 +49,11 @@ export function startRefreshingShutdownDates(
 
 /** Asks for all models if it is time and no other worker does. Rejects when Redis does. */
 export async function refreshShutdownDates(deps: RefreshDeps, signal: AbortSignal): Promise<void> {
-  const { redis, keys, config } = deps;
+  const { redis, keys } = deps;
   if ((await redis.set(keys.shutdownDatesAsked, 'asking', 'PX', ASKING_MS, 'NX')) === null) return;
-  const catalog = openModelCatalog({ apiKey: config.OPENAI_API_KEY, baseUrl: config.OPENAI_BASE_URL });
+  const [first] = upstreamKeysOf(deps.config);
+  if (first === undefined) return;
+  const catalog = openModelCatalog({ apiKey: first.key, baseUrl: first.baseUrl });
   try {
     const isReached = await askForAll(deps, catalog, signal);
     if (signal.aborted) return;

@@ -1,16 +1,18 @@
-// One run of a queue item: does what is left of its call. Asks the record first, then storage, then makes one attempt
-// after the other (try-call.ts), until the call has its outcome or must wait. Safe to run again after a crash at any line;
-// see the state machine in shared/jobs/steps.ts.
+// One run of a queue item: does what is left of its call. Asks the record first, then the spool and storage, then makes one
+// attempt after the other (try-call.ts), until the call has its outcome or must wait. Safe to run again after a crash at any
+// line; see the state machine in shared/jobs/attempt-steps.ts.
 
+import { itemIdOf } from '@darkroom/shared/base/ids.ts';
 import type { Slot } from '@darkroom/shared/base/slots.ts';
-import type { GateAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
+import { closeLost, type GateAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
-import type { CallItem } from '@darkroom/shared/queues/call-queue.ts';
+import { type CallItem, itemLockKey } from '@darkroom/shared/queues/call-queue.ts';
 import type { Deps } from '../deps.ts';
 import type { Permit } from '../governor/governor.ts';
+import { roomOf } from '../spool/room.ts';
 import type { ItemEnd } from '../verdict.ts';
-import { recoverStored } from './recover-stored.ts';
+import { recoverSpooled, recoverStored } from './recover-stored.ts';
 import { tryCall } from './try-call.ts';
 
 /** What one call is about, read afresh before each attempt. */
@@ -19,6 +21,8 @@ export interface CallWork {
   readonly call: number;
   /** Image indexes the call still lacks. */
   readonly missing: readonly number[];
+  /** The item's place in its lane. */
+  readonly tag: number;
 }
 
 /** A request that has gone out. */
@@ -39,10 +43,12 @@ const SLOT_WAIT_MS = 1_000;
 const DONE: ItemEnd = { kind: 'done' };
 
 export async function runCall(deps: Deps, item: CallItem, token: string, signal: AbortSignal): Promise<ItemEnd> {
-  const work = await readWork(deps, item);
-  if (work === null) return DONE;
-  if (await recoverStored(deps, work)) return DONE;
-  const slot = await takeSlot(deps, signal);
+  let work = await readWork(deps, item, token);
+  const spooled = work === null ? 'nothing' : await recoverSpooled(deps, work);
+  if (spooled === 'away') return { kind: 'storage-away' };
+  if (spooled === 'found') work = await readWork(deps, item, token);
+  if (work === null || (await recoverStored(deps, work))) return DONE;
+  const slot = await takeSlot(deps, work.record.spec.lane, signal);
   if (slot === null) return { kind: 'no-room' };
   try {
     return await workOff(deps, item, token, signal);
@@ -51,32 +57,60 @@ export async function runCall(deps: Deps, item: CallItem, token: string, signal:
   }
 }
 
-async function takeSlot(deps: Deps, signal: AbortSignal): Promise<Slot | null> {
+async function takeSlot(deps: Deps, lane: string, signal: AbortSignal): Promise<Slot | null> {
   const giveUp = AbortSignal.any([signal, AbortSignal.timeout(SLOT_WAIT_MS)]);
   try {
-    return await deps.slots.take(giveUp);
+    return await deps.slots.take(lane, giveUp);
   } catch (error) {
     if (giveUp.aborted) return null;
     throw error;
   }
 }
 
-async function readWork(deps: Deps, item: CallItem): Promise<CallWork | null> {
+/** null when nothing is left for the item to do: an answer in the spool is settled without it. */
+async function readWork(deps: Deps, item: CallItem, token: string): Promise<CallWork | null> {
   const record = await readJob(deps.redis, deps.keys, item.jobId);
   const state = record?.calls[item.call];
-  if (!record || !state || state.outcome !== '' || record.run !== item.run) return null;
+  if (!record || !state || state.outcome !== '' || state.spooled !== undefined || record.run !== item.run) {
+    if (record && state && state.outcome !== '' && state.open > 0) await showLost(deps, record, item, token);
+    return null;
+  }
   const missing = (record.spec.calls[item.call] ?? []).filter((index) => !record.images.has(index));
-  return { record, call: item.call, missing };
+  return { record, call: item.call, missing, tag: item.tag ?? 0 };
+}
+
+/** The late answer of a frozen worker has ended the call while another attempt was under way, whose worker is gone too. */
+async function showLost(deps: Deps, record: JobRecord, { call, run }: CallItem, token: string): Promise<void> {
+  const lockKey = itemLockKey(deps.keys, record.spec.lane, itemIdOf(record.id, call, run));
+  if (await closeLost(deps.steps, record.id, call, lockKey, token))
+    deps.log.warn({ jobId: record.id, call }, 'an attempt whose worker is gone was closed: the call has its images');
 }
 
 async function workOff(deps: Deps, item: CallItem, token: string, signal: AbortSignal): Promise<ItemEnd> {
   let largest = Number.POSITIVE_INFINITY;
   for (;;) {
-    const work = await readWork(deps, item);
+    const work = await readWork(deps, item, token);
     if (work === null) return DONE;
-    const images = work.missing.slice(0, largest);
-    const step = await tryCall(deps, work, images, token, signal);
+    const step = await tryInRoom(deps, work, work.missing.slice(0, largest), token, signal);
     if (step.kind !== 'again') return step;
     largest = step.largest ?? largest;
+  }
+}
+
+/** A call is sent only with storage at hand, as far as is known, and with room in the spool in case it is not. */
+async function tryInRoom(
+  deps: Deps,
+  work: CallWork,
+  images: readonly number[],
+  token: string,
+  signal: AbortSignal,
+): Promise<NextStep> {
+  if (deps.breaker.isOpen) return { kind: 'storage-away' };
+  const room = await deps.room.take(roomOf(work.record.spec.body, images.length));
+  if (room === null) return { kind: 'spool-full' };
+  try {
+    return await tryCall(deps, work, images, token, signal);
+  } finally {
+    room.free();
   }
 }

@@ -1,46 +1,111 @@
-// A paid reply: its bytes go to storage before anything else, and are kept trying as long as this process lives.
-// Bookkeeping in Redis runs beside it and never holds it up.
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { ServiceError } from '@darkroom/shared/base/errors.ts';
-import { type AttemptFacts, finishAttempt, noteAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
-import type { ImageRow, JobStatus, StoredError } from '@darkroom/shared/jobs/record.ts';
+// A paid reply: its bytes go to storage before anything else. What can't be stored soon goes to the spool (spool-answer.ts),
+// and the worker is free for other work. Bookkeeping in Redis runs beside it and never holds it up.
+import {
+  type AttemptFacts,
+  type Finished,
+  finishAttempt,
+  type NotedLinks,
+  noteAnswer,
+} from '@darkroom/shared/jobs/attempt-steps.ts';
+import type { ImageRow, JobStatus, SpooledAnswerRow, StoredError } from '@darkroom/shared/jobs/record.ts';
 import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
+import { entryOf } from '@darkroom/shared/jobs/spool-steps.ts';
 import { actualMicroUsd, upperBoundMicroUsd } from '@darkroom/shared/models/price.ts';
 import type { Deps } from '../deps.ts';
+import { ANSWER_LEASE_MS, keepAnswerLease } from '../spool/lease.ts';
 import type { UpstreamAnswer } from '../upstream/client.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
-import { keepImage, keepOptionsOf } from './keep-image.ts';
+import { endOf } from './answer-end.ts';
+import { type Fetched, fetchSoon, type ImageBytes, type Kept, storeSoon } from './keep-image.ts';
+import { linksOf } from './link-life.ts';
 import { resumeKey } from './resume-key.ts';
 import type { NextStep, SentAttempt } from './run-call.ts';
+import { spoolAnswer } from './spool-answer.ts';
+
+/** What became of the images of an answer, as far as it is known now. */
+export interface KeptSoFar {
+  readonly rows: readonly ImageRow[];
+  readonly lost: StoredError | null;
+  /** Bytes that are here and not in storage. */
+  readonly unstored: readonly ImageBytes[];
+  /** Indexes of images that are still behind their links. */
+  readonly unfetched: readonly number[];
+}
 
 export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: UpstreamAnswer): Promise<NextStep> {
-  const { record, call } = attempt.work;
   const facts = factsOf(attempt, answer);
-  const books = keepBooks(deps, attempt, answer, facts);
-  const kept = await Promise.all(
-    attempt.images.map(async (index, place) => {
-      const image = answer.images[place];
-      return image === undefined ? null : keepOrReport(deps, attempt, index, image, facts);
-    }),
-  );
-  await books;
-  const images = kept.filter((result): result is ImageRow => result !== null && 'key' in result);
-  const lost = kept.find((result): result is StoredError => result !== null && !('key' in result)) ?? null;
-  const isShort = answer.images.length < attempt.images.length;
-  const finished = await finishAttempt(deps.steps, {
+  const links = linksOf(answer.images, Date.now());
+  const lease = links === null ? null : keepAnswerLease(deps.redis, leaseKeyOf(deps, attempt), deps.room.processId);
+  const books = keepBooks(deps, attempt, answer, facts, links);
+  const stopStoring = new AbortController();
+  try {
+    const soFar = await keepAll(deps, attempt, answer, facts, stopStoring.signal);
+    const isAll = soFar.unstored.length + soFar.unfetched.length === 0;
+    const answered = { attempt, images: answer.images.length, facts, links, books };
+    const waits = isAll ? null : await spoolAnswer(deps, answered, soFar);
+    await books;
+    if (waits !== null && waits.kind === 'spooled') {
+      report(deps, attempt, answer, facts, waits.rows, null);
+      return { kind: 'done' };
+    }
+    const { rows, lost } = waits ?? soFar;
+    const finished = await finish(deps, attempt, answer, facts, rows, lost);
+    report(deps, attempt, answer, facts, rows, finished.jobEnded);
+    return finished.callOutcome === '' ? { kind: 'again' } : { kind: 'done' };
+  } finally {
+    stopStoring.abort();
+    await lease?.release();
+  }
+}
+
+function leaseKeyOf(deps: Deps, { work, gate }: SentAttempt): string {
+  return deps.keys.spoolLease(entryOf({ jobId: work.record.id, call: work.call, seq: gate.seq }));
+}
+
+async function keepAll(
+  deps: Deps,
+  attempt: SentAttempt,
+  answer: UpstreamAnswer,
+  facts: AttemptFacts,
+  signal: AbortSignal,
+): Promise<KeptSoFar> {
+  const keepOne = async (index: number, image: ReplyImage): Promise<Kept | Fetched> => {
+    const fetched = await fetchSoon(deps, facts, index, image);
+    if (fetched.kind !== 'fetched') return fetched;
+    return storeSoon(deps, attempt.work.record, facts, fetched.image, signal);
+  };
+  const pairs = attempt.images.flatMap((index, place) => {
+    const image = answer.images[place];
+    return image === undefined ? [] : [{ index, image }];
+  });
+  const ends = await Promise.all(pairs.map(({ index, image }) => keepOne(index, image)));
+  return {
+    rows: ends.flatMap((end) => (end.kind === 'kept' ? [end.row] : [])),
+    lost: ends.find((end) => end.kind === 'lost')?.error ?? null,
+    unstored: ends.flatMap((end) => (end.kind === 'unstored' ? [end.image] : [])),
+    unfetched: pairs.flatMap(({ index }, place) => (ends[place]?.kind === 'unfetched' ? [index] : [])),
+  };
+}
+
+function finish(
+  deps: Deps,
+  attempt: SentAttempt,
+  answer: UpstreamAnswer,
+  facts: AttemptFacts,
+  images: readonly ImageRow[],
+  lost: StoredError | null,
+): Promise<Finished> {
+  const { record, call } = attempt.work;
+  return finishAttempt(deps.steps, {
     jobId: record.id,
     call,
     seq: attempt.gate.seq,
     outcome: 'succeeded',
     facts,
-    count: isShort ? 'unknown' : '',
-    isFinal: lost !== null,
-    error: lost ?? (isShort ? shortError(attempt, answer) : null),
+    ...endOf(attempt.images, answer.images.length, lost, answer.requestId),
     images,
     callImages: record.spec.calls[call] ?? [],
   });
-  report(deps, attempt, answer, facts, images, finished.jobEnded);
-  return finished.callOutcome === '' ? { kind: 'again' } : { kind: 'done' };
 }
 
 function factsOf(attempt: SentAttempt, answer: UpstreamAnswer): AttemptFacts {
@@ -72,66 +137,27 @@ function echoOf(spec: JobSpec, { echo }: UpstreamAnswer): Pick<AttemptFacts, 'ec
 }
 
 /** Notes that the attempt is paid, gives the permit back, learns. Redis may be away: then this waits, the storing does not. */
-async function keepBooks(deps: Deps, attempt: SentAttempt, answer: UpstreamAnswer, facts: AttemptFacts): Promise<void> {
+async function keepBooks(
+  deps: Deps,
+  attempt: SentAttempt,
+  answer: UpstreamAnswer,
+  facts: AttemptFacts,
+  links: SpooledAnswerRow | null,
+): Promise<void> {
   const { record, call } = attempt.work;
   const { permit } = attempt;
+  const noted: NotedLinks | null =
+    links === null ? null : { row: links, owner: deps.room.processId, leaseMs: ANSWER_LEASE_MS };
   const steps = [
-    noteAnswer(deps.steps, record.id, call, attempt.gate.seq, facts),
+    noteAnswer(deps.steps, record.id, call, attempt.gate.seq, facts, noted),
     permit.giveBack('used'),
-    deps.governor.observe(record.spec.model, answer.observation),
+    deps.governor.observe(permit, answer.observation),
     ...(permit.isProbe ? [resumeKey(deps, permit.upstreamKey)] : []),
   ];
   for (const result of await Promise.allSettled(steps)) {
     if (result.status === 'rejected')
       deps.log.warn({ err: result.reason, jobId: record.id, call }, 'bookkeeping after an answer failed');
   }
-}
-
-const LONGEST_STORE_WAIT_MS = 5_000;
-
-/** The image's row once its bytes are stored, or the error that says it is paid and lost. Trouble of storage is waited out. */
-async function keepOrReport(
-  deps: Deps,
-  attempt: SentAttempt,
-  index: number,
-  image: ReplyImage,
-  facts: AttemptFacts,
-): Promise<ImageRow | StoredError> {
-  const options = keepOptionsOf(attempt.work.record, index, facts);
-  const fetched = new Map<number, Buffer>();
-  for (let tries = 1; ; tries += 1) {
-    const result = await keepImage(deps, options, image, fetched);
-    if (result.kind === 'kept') return result.row;
-    if (result.kind === 'lost') return toStoredError(result.error, facts);
-    deps.metrics.storageErrors.inc();
-    deps.log.error(
-      { reason: result.reason, jobId: options.jobId, index, tries },
-      'a paid image could not be stored yet',
-    );
-    await sleep(Math.min(LONGEST_STORE_WAIT_MS, 250 * 2 ** Math.min(tries, 10)));
-  }
-}
-
-function toStoredError(error: ServiceError, facts: AttemptFacts): StoredError {
-  return {
-    code: error.code,
-    type: error.type,
-    message: error.message,
-    param: null,
-    status: error.status,
-    requestId: facts.requestId ?? null,
-  };
-}
-
-function shortError(attempt: SentAttempt, answer: UpstreamAnswer): StoredError {
-  return {
-    code: 'outcome_unknown',
-    type: 'server_error',
-    message: `The upstream sent ${answer.images.length} of the ${attempt.images.length} images asked for; the others may have been charged.`,
-    param: null,
-    status: 502,
-    requestId: answer.requestId,
-  };
 }
 
 function report(

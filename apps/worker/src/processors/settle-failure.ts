@@ -6,8 +6,9 @@ import { readLearnedModels } from '@darkroom/shared/models/learned.ts';
 import { findModel, isDeprecated } from '@darkroom/shared/models/rules.ts';
 import { replacementOf } from '@darkroom/shared/models/translate.ts';
 import type { Deps } from '../deps.ts';
+import type { Permit } from '../governor/governor.ts';
 import type { Observation } from '../governor/observation.ts';
-import { isModelUnknown } from '../upstream/classify.ts';
+import { isModelUnknown, isSlowDown } from '../upstream/classify.ts';
 import { backoffMs } from '../verdict.ts';
 import { resumeKey } from './resume-key.ts';
 import type { NextStep, SentAttempt } from './run-call.ts';
@@ -55,10 +56,9 @@ async function noteRetirement(deps: Deps, attempt: SentAttempt, error: ServiceEr
 
 async function tellGovernor(deps: Deps, attempt: SentAttempt, { error, observation }: Failure): Promise<void> {
   const { permit } = attempt;
-  const { model } = attempt.work.record.spec;
-  await permit.giveBack('used');
-  if (observation) await deps.governor.observe(model, observation);
-  if (error.verdict === 'later' && observation) await deps.governor.stop(model, observation);
+  await permit.giveBack(useOf(error.verdict));
+  if (observation) await deps.governor.observe(permit, observation);
+  if (error.verdict === 'later' && observation) await slowOrStop(deps, attempt, error, observation);
   if (error.verdict === 'pause') {
     const ms = await deps.governor.pauseKey(permit.upstreamKey, error, permit.isProbe);
     deps.log.error(
@@ -70,7 +70,35 @@ async function tellGovernor(deps: Deps, attempt: SentAttempt, { error, observati
   }
 }
 
-function isLast(deps: Deps, { gate }: SentAttempt, verdict: Verdict): boolean {
+/** What the upstream has refused is not off its limits; only a rate limit's own bucket starts anew anyway. */
+function useOf(verdict: Verdict): Parameters<Permit['giveBack']>[0] {
+  if (verdict === 'later') return 'refused';
+  return verdict === 'split' || verdict === 'pause' ? 'unused' : 'used';
+}
+
+/** What a 429 does to its bucket, said once for all that come together. */
+async function slowOrStop(
+  deps: Deps,
+  { permit, work }: SentAttempt,
+  error: ServiceError,
+  observation: Observation,
+): Promise<void> {
+  const labels = { model: work.record.spec.lane, key: permit.upstreamKey };
+  const facts = { upstreamKey: permit.upstreamKey, model: permit.model, code: error.code };
+  const slows = isSlowDown(error);
+  const stop = await deps.governor.stop(permit, observation, slows);
+  if (stop.isNews) {
+    deps.metrics.limitStops.inc(labels);
+    // The upstream may have asked for more than is believed, or for nothing at all.
+    deps.log.warn({ ...facts, limit: stop.limit, waitMs: stop.waitMs, toldMs: stop.toldMs }, 'limit stopped by a 429');
+  }
+  const calls = slows ? await deps.governor.slowDown(permit) : null;
+  if (calls === null) return;
+  deps.metrics.slowDowns.inc(labels);
+  deps.log.warn({ ...facts, calls }, 'calls under way lowered by slow_down');
+}
+
+function isLast(deps: Deps, { work, gate }: SentAttempt, verdict: Verdict): boolean {
   switch (verdict) {
     case 'final':
       return true;
@@ -79,7 +107,7 @@ function isLast(deps: Deps, { gate }: SentAttempt, verdict: Verdict): boolean {
     case 'moderated':
       return gate.moderated >= MOST_MODERATED;
     case 'unknown':
-      return deps.config.ON_UNKNOWN === 'fail' || gate.unknown >= MOST_UNKNOWN;
+      return (work.record.spec.onUnknown ?? deps.config.ON_UNKNOWN) === 'fail' || gate.unknown >= MOST_UNKNOWN;
     case 'later':
     case 'pause':
     case 'split':

@@ -12,7 +12,8 @@ import { allOf } from '@darkroom/shared/requests/inputs.ts';
 import type { Deps } from '../deps.ts';
 import { type Ask, LONGEST_SLEEP_MS, type Permit, type Refused } from '../governor/governor.ts';
 import { prepareRequest, type WireRequest } from '../upstream/prepare-request.ts';
-import { type ItemEnd, sleepUnlessAborted } from '../verdict.ts';
+import type { ItemEnd } from '../verdict.ts';
+import { onlyKeyFor } from './only-key.ts';
 import { readInputs } from './read-inputs.ts';
 import type { CallWork, NextStep, SentAttempt } from './run-call.ts';
 import { settleAnswer } from './settle-answer.ts';
@@ -23,6 +24,10 @@ import { settleLostInput } from './settle-lost-input.ts';
 const AFTER_STORAGE_ERROR_MS = 5_000;
 /** After a call has waited in vain for room for its input images. */
 const AFTER_CROWD_MS = 5_000;
+/** So that a call bound to one key notices soon when that goes on sooner than it was said. */
+const LONGEST_BOUND_WAIT_MS = 10_000;
+/** After too few replicas of Redis had an attempt's row for it to be sent. */
+const AFTER_TOO_FEW_REPLICAS_MS = 2_000;
 const DONE: ItemEnd = { kind: 'done' };
 
 /** Makes the images `images` of a call with one request at most. */
@@ -38,10 +43,11 @@ export async function tryCall(
     model: spec.model,
     images: images.length,
     tokens: estimateTokens(spec.model, spec.body, images.length),
+    onlyKey: onlyKeyFor(work.record, work.call, deps.upstreamKeys),
   };
   // Megabytes are not fetched for a call that has to wait anyway.
   const shut = allOf(inputsOf(spec)).length === 0 ? null : await deps.governor.look(ask);
-  if (shut !== null) return { kind: 'hand-back', ms: restOf(shut) };
+  if (shut !== null) return waitFor(shut);
   const inputs = await readInputs(deps, spec, signal);
   switch (inputs.kind) {
     case 'stopped':
@@ -49,7 +55,7 @@ export async function tryCall(
     case 'crowded':
       return { kind: 'delay', ms: AFTER_CROWD_MS };
     case 'away':
-      deps.metrics.storageErrors.inc();
+      deps.breaker.trip(inputs.reason);
       deps.log.warn({ jobId: work.record.id, call: work.call, reason: inputs.reason }, 'input images have to wait');
       return { kind: 'delay', ms: AFTER_STORAGE_ERROR_MS };
     case 'lost':
@@ -83,11 +89,16 @@ async function takePermit(
   const { spec } = work.record;
   const asked = performance.now();
   const acquired = await deps.governor.acquire(ask);
-  if (acquired.kind !== 'permit') return { kind: 'hand-back', ms: restOf(acquired) };
+  if (acquired.kind !== 'permit') return waitFor(acquired);
   const { permit } = acquired;
-  if (!(await sleepUnlessAborted(permit.waitMs, signal))) {
+  const slept = await permit.sleep(signal);
+  if (slept !== 'rested') {
     await permit.giveBack('unused');
-    return { kind: 'hand-back', ms: 0 };
+    return slept === 'stopped' ? { kind: 'again' } : { kind: 'hand-back', ms: 0 };
+  }
+  if (deps.breaker.isOpen) {
+    await permit.giveBack('unused');
+    return { kind: 'storage-away' };
   }
   deps.metrics.permitWait.observe({ model: spec.lane }, (performance.now() - asked) / 1_000);
   const gate = await passGate(deps, work, images, permit, token).catch(async (error: unknown) => {
@@ -95,12 +106,25 @@ async function takePermit(
     throw error;
   });
   if (gate.kind !== 'go') {
-    // After a stop the bucket was emptied on purpose, so a stale permit's share stays taken.
-    await permit.giveBack(gate.kind === 'stale' ? 'used' : 'unused');
+    await permit.giveBack('unused');
     deps.log.debug({ jobId: work.record.id, call: work.call, gate: gate.kind }, 'nothing sent');
+    if (gate.kind === 'unreplicated') {
+      deps.log.warn({ jobId: work.record.id, call: work.call }, 'not sent: too few replicas of Redis know of it');
+      return { kind: 'hand-back', ms: AFTER_TOO_FEW_REPLICAS_MS };
+    }
+    if (gate.kind === 'no-room') {
+      await deps.room.renew();
+      return { kind: 'spool-full' };
+    }
     return gate.kind === 'stale' ? { kind: 'again' } : DONE;
   }
   return send(deps, { work, gate, images, permit, startedAt: Date.now() }, wire);
+}
+
+/** A call that waits for one upstream key waits alone: its lane goes on under the others. */
+function waitFor(refused: Refused): ItemEnd {
+  const ms = restOf(refused);
+  return refused.isBound ? { kind: 'delay', ms: Math.min(LONGEST_BOUND_WAIT_MS, ms) } : { kind: 'hand-back', ms };
 }
 
 /** A lane at its rate goes on while the sleepers still have half their time, so that the limit is never left unused. */
@@ -128,8 +152,11 @@ function passGate(
     call,
     lockKey: itemLockKey(deps.keys, record.spec.lane, itemIdOf(record.id, call, record.run)),
     lockToken: token,
-    onUnknown: deps.config.ON_UNKNOWN,
+    onUnknown: record.spec.onUnknown ?? deps.config.ON_UNKNOWN,
     upstreamKeyHash: permit.upstreamKeyHash,
+    spoolRoomHash: deps.room.hash,
+    processId: deps.room.processId,
+    tag: work.tag,
     buckets: permit.buckets,
     epoch: permit.epoch,
     isProbe: permit.isProbe,
@@ -148,7 +175,7 @@ async function send(deps: Deps, attempt: SentAttempt, wire: WireRequest): Promis
   const name = `${record.id} call ${call} attempt ${attempt.gate.seq}`;
   deps.underWay.add(name);
   try {
-    const result = await deps.upstream.request(wire);
+    const result = await deps.upstreams.of(attempt.permit.upstreamKey).request(wire);
     deps.metrics.callDuration.observe(lane, (Date.now() - attempt.startedAt) / 1_000);
     return result.kind === 'answered'
       ? await settleAnswer(deps, attempt, result.answer)

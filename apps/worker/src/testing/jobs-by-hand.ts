@@ -22,6 +22,7 @@ const SPEC: JobSpec = {
   metadata: { order: '42' },
   priority: 'normal',
   expiresAfterSeconds: 3_600,
+  onUnknown: null,
   responseFormat: null,
   batchId: null,
   customId: null,

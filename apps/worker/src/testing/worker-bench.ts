@@ -18,6 +18,7 @@ import { vi } from 'vitest';
 import { workerVariables } from '../config.ts';
 import { type Deps, openDeps } from '../deps.ts';
 import { startBatches } from '../processors/batches/run-batches.ts';
+import { startDraining } from '../processors/drain-spool.ts';
 import { startSweep } from '../processors/sweep.ts';
 import { startLaneWorkers } from '../worker.ts';
 import { type SimulatorProcess, startSimulator } from './simulator-process.ts';
@@ -51,6 +52,7 @@ export async function openWorkerBench(env: Readonly<Record<string, string>> = {}
       REDIS_URL: server.url,
       REDIS_PREFIX: server.prefix,
       STORAGE_URL: `file:${folder}`,
+      SPOOL_DIR: join(folder, '.spool'),
       OPENAI_API_KEY: 'sk-test',
       OPENAI_BASE_URL: `${upstream.url}/v1`,
       PUBLIC_URL: 'https://darkroom.test',
@@ -60,7 +62,7 @@ export async function openWorkerBench(env: Readonly<Record<string, string>> = {}
     }),
   );
   const connection = await openRedis(server.url, 'patient', () => undefined);
-  const parts = [startLaneWorkers(deps, connection), startBatches(deps), startSweep(deps)];
+  const parts = [startDraining(deps), startLaneWorkers(deps, connection), startBatches(deps), startSweep(deps)];
   const bench: WorkerBench = {
     deps,
     upstream,

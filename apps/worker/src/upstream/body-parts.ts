@@ -23,31 +23,27 @@ function base64Length(bytes: number): number {
 }
 
 /**
- * The parts as one stream, to be read once: each is taken out of `parts` before it is sent. `whenTaken` is called when the
- * last one has been taken.
+ * The parts as one body, to be read once: each is taken out of `parts` before it is sent. `whenTaken` is called when the
+ * last one has been taken. A short text goes as it is, in one packet with its headers.
  */
-export function streamOf(parts: BodyPart[], whenTaken: () => void): ReadableStream<Uint8Array> {
-  const slices = slicesOf(parts);
-  return new ReadableStream<Uint8Array>(
-    {
-      pull(controller) {
-        const next = slices.next();
-        if (next.done !== true) return controller.enqueue(next.value);
-        controller.close();
-        whenTaken();
-      },
-    },
-    { highWaterMark: 0 },
-  );
+export function bodyOf(parts: BodyPart[], whenTaken: () => void): Uint8Array | Iterable<Uint8Array> {
+  const [only] = parts;
+  if (only === undefined || parts.length > 1 || only.isBase64 || only.bytes.length > SLICE_BYTES) {
+    return slicesOf(parts, whenTaken);
+  }
+  parts.shift();
+  whenTaken();
+  return only.bytes;
 }
 
-function* slicesOf(parts: BodyPart[]): Generator<Uint8Array> {
+function* slicesOf(parts: BodyPart[], whenTaken: () => void): Generator<Uint8Array> {
   for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
     for (let from = 0; from < part.bytes.length; from += SLICE_BYTES) {
       const slice = part.bytes.subarray(from, from + SLICE_BYTES);
       yield part.isBase64 ? toBase64(slice) : slice;
     }
   }
+  whenTaken();
 }
 
 function toBase64(bytes: Uint8Array): Buffer {

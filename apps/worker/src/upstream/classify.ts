@@ -118,6 +118,11 @@ export function isModelUnknown(error: ServiceError): boolean {
   return error.code === 'model_not_found';
 }
 
+/** The upstream asks for fewer calls at a time, not only for later ones. */
+export function isSlowDown(error: ServiceError): boolean {
+  return error.code === 'slow_down';
+}
+
 /** How much of a request can have arrived when no answer came. */
 export type Sent = 'not' | 'in-part' | 'whole';
 

@@ -2,6 +2,7 @@
 
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type Socket } from 'node:net';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openUpstream, type Upstream, type UpstreamResult } from './client.ts';
 import { prepareRequest, type WireRequest } from './prepare-request.ts';
@@ -122,6 +123,107 @@ describe('one attempt', () => {
       status: 307,
     });
     expect(elsewhere.requests).toEqual([]);
+  });
+});
+
+describe('a reply', () => {
+  const large = (fill: number): Buffer => Buffer.alloc(1_500_000, Buffer.from([fill, 1, 2, 3, 255]));
+  const bytesOf = (result: UpstreamResult) => {
+    const image = result.kind === 'answered' ? result.answer.images[0] : undefined;
+    return image?.kind === 'bytes' ? image.bytes : null;
+  };
+  const replyOf = (bytes: Buffer): string => JSON.stringify({ data: [{ b64_json: bytes.toString('base64') }] });
+
+  test.each([
+    ['has its length', (body: string) => http('200 OK', body)],
+    ['ends with its connection', (body: string) => `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${body}`],
+    [
+      'comes in pieces after early hints',
+      (body: string) =>
+        `HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
+    ],
+  ])('that %s arrives whole, among more than are read at a time', async (_, answer) => {
+    let served = 0;
+    const server = await serve((socket) => {
+      served += 1;
+      socket.end(answer(replyOf(large(served))));
+    });
+    const upstream = upstreamAt(server.url);
+    const results = await Promise.all(Array.from({ length: 20 }, () => upstream.request(generation(1))));
+    const images = results.map((result) => bytesOf(result)).sort((a, b) => (a?.[0] ?? 0) - (b?.[0] ?? 0));
+    expect(images.map((image, index) => image?.equals(large(index + 1)))).toEqual(images.map(() => true));
+  });
+
+  test.each([
+    ['gzip', gzipSync],
+    ['br', brotliCompressSync],
+  ])('that is %s though nobody asked for it is read all the same', async (encoding, compress) => {
+    const body = compress(replyOf(large(1)));
+    const head = `HTTP/1.1 200 OK\r\ncontent-encoding: ${encoding}\r\ncontent-length: ${body.length}\r\n\r\n`;
+    const server = await serve((socket) => socket.end(Buffer.concat([Buffer.from(head), body])));
+    const result = await upstreamAt(server.url).request(generation(1));
+    expect(bytesOf(result)?.equals(large(1))).toBe(true);
+    expect(server.requests[0]).toMatch(/accept-encoding: identity/i);
+  });
+
+  test('in an encoding nobody knows is unknown: it may have been paid', async () => {
+    const server = await serve((socket) => socket.end(http('200 OK', IMAGE, { 'content-encoding': 'secret' })));
+    expect(errorOf(await upstreamAt(server.url).request(generation(1)))).toMatchObject({
+      verdict: 'unknown',
+      requestId: 'req_1',
+    });
+  });
+
+  test('with another status counts by its status though its body breaks off', async () => {
+    const body = '{"error":{"message":"no","code":"c"}}';
+    const server = await serve((socket) =>
+      socket.write(http('429 No', body).slice(0, -5), () => socket.resetAndDestroy()),
+    );
+    expect(errorOf(await upstreamAt(server.url).request(generation(1)))).toMatchObject({
+      verdict: 'later',
+      status: 429,
+    });
+  });
+});
+
+describe('a reply that is here when the time is over', () => {
+  /** A reply that comes byte by byte. */
+  const drip = (socket: Socket): void => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n');
+    const timer = setInterval(() => socket.write(' '), 100);
+    socket.on('close', () => clearInterval(timer));
+  };
+
+  test('is read, though the process stood still until then', async () => {
+    const server = await serve((socket) => {
+      socket.end(http('200 OK', IMAGE));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+    });
+    expect((await upstreamAt(server.url, 400).request(generation(1))).kind).toBe('answered');
+  });
+
+  test.each([
+    ['has its length', http('200 OK', IMAGE)],
+    ['ends with its connection', `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${IMAGE}`],
+  ])('and %s is read once one of the readers is free', async (_, reply) => {
+    let served = 0;
+    const server = await serve((socket) => {
+      served += 1;
+      if (served > 8) socket.end(reply);
+      else drip(socket);
+    });
+    const upstream = upstreamAt(server.url, 600);
+    const slow = Array.from({ length: 8 }, () => upstream.request(generation(1)));
+    await expect.poll(() => server.requests.length).toBe(8);
+    expect((await upstream.request(generation(1))).kind).toBe('answered');
+    expect((await Promise.all(slow)).map(({ kind }) => kind)).toEqual(Array.from({ length: 8 }, () => 'failed'));
+  });
+
+  test('goes on while it is coming, but not for ever', async () => {
+    const server = await serve(drip);
+    const startedAt = performance.now();
+    expect(errorOf(await upstreamAt(server.url, 1_500).request(generation(1)))).toMatchObject({ verdict: 'unknown' });
+    expect(performance.now() - startedAt).toBeGreaterThan(3_000);
   });
 });
 

@@ -5,7 +5,7 @@ import { editWireOf } from '@darkroom/shared/models/edit-wire.ts';
 import type { UpstreamBody } from '@darkroom/shared/models/price.ts';
 import type { Operation } from '@darkroom/shared/models/rules.ts';
 import { type InputRef, type InputSet, mapInputs } from '@darkroom/shared/requests/inputs.ts';
-import { type BodyPart, lengthOf, streamOf, textPart } from './body-parts.ts';
+import { type BodyPart, bodyOf, lengthOf, textPart } from './body-parts.ts';
 import { type FormFile, toFormParts } from './form.ts';
 
 export interface WireRequest {
@@ -16,7 +16,7 @@ export interface WireRequest {
   readonly contentType: string;
   readonly lengthBytes: number;
   /** The body, once. Input images are let go while they are sent. */
-  stream(): ReadableStream<Uint8Array>;
+  take(): Uint8Array | Iterable<Uint8Array>;
   /** Whether the last part of the body has been taken to be sent; until then no whole request can have arrived. */
   isTaken(): boolean;
 }
@@ -47,7 +47,7 @@ export function prepareRequest(asked: Asked, bytesOf: BytesOf, whenSent: () => v
     path: PATHS[asked.operation],
     contentType,
     lengthBytes: lengthOf(parts),
-    stream: () => streamOf(parts, whenSent),
+    take: () => bodyOf(parts, whenSent),
     isTaken: () => parts.length === 0,
   };
 }

@@ -1,8 +1,8 @@
-// Reads a 2xx reply into image bytes or links, a few at a time: a body of 5 MB takes three times that while it is
-// parsed (50 at once through the SDK's own reader peaked at 700 MB, house.md 4).
+// Reads a 2xx reply into image bytes or links. The bytes have been taken out of its text already (reply-body.ts).
 import type { ReplyEcho } from '@darkroom/shared/jobs/record.ts';
 import type { UpstreamUsage } from '@darkroom/shared/models/price.ts';
 import { noImageData } from './classify.ts';
+import type { ReplyBody } from './reply-body.ts';
 
 export type ReplyImage =
   | { readonly kind: 'bytes'; readonly bytes: Buffer; readonly revisedPrompt: string | null }
@@ -27,10 +27,10 @@ interface WireReply {
   size?: unknown;
 }
 
-/** Throws ServiceError (verdict `unknown`) when the text holds no image. */
-export function parseImagesReply(text: string, requestId: string | null): ImagesReply {
-  const reply = parseJson(text, requestId);
-  const images = (Array.isArray(reply.data) ? reply.data : []).flatMap((item) => toReplyImage(item));
+/** Throws ServiceError (verdict `unknown`) when the body, which is here whole, holds no image. */
+export function parseImagesReply(body: ReplyBody, requestId: string | null): ImagesReply {
+  const reply = parseJson(body, requestId);
+  const images = (Array.isArray(reply.data) ? reply.data : []).flatMap((item) => toReplyImage(item, body));
   if (images.length === 0) {
     const told = typeof reply.error?.message === 'string' ? reply.error.message : 'no data[].b64_json or data[].url';
     throw noImageData(requestId, told.slice(0, 300));
@@ -50,20 +50,23 @@ function echoOf(reply: WireReply): ReplyEcho {
   );
 }
 
-function parseJson(text: string, requestId: string | null): WireReply {
+function parseJson(body: ReplyBody, requestId: string | null): WireReply {
   try {
-    const reply: unknown = JSON.parse(text);
+    const reply: unknown = JSON.parse(body.text());
     if (typeof reply === 'object' && reply !== null) return reply;
   } catch {
-    throw noImageData(requestId, `${text.length} characters that are not JSON`);
+    throw noImageData(requestId, `${body.receivedBytes} bytes that are not JSON`);
   }
   throw noImageData(requestId, 'not a JSON object');
 }
 
-function toReplyImage(item: { b64_json?: unknown; url?: unknown; revised_prompt?: unknown } | null): ReplyImage[] {
+function toReplyImage(
+  item: { b64_json?: unknown; url?: unknown; revised_prompt?: unknown } | null,
+  body: ReplyBody,
+): ReplyImage[] {
   const revisedPrompt = typeof item?.revised_prompt === 'string' ? item.revised_prompt : null;
   if (typeof item?.b64_json === 'string' && item.b64_json.length > 0) {
-    return [{ kind: 'bytes', bytes: Buffer.from(item.b64_json, 'base64'), revisedPrompt }];
+    return [{ kind: 'bytes', bytes: body.imageAt(item.b64_json), revisedPrompt }];
   }
   if (typeof item?.url === 'string' && item.url.length > 0) return [{ kind: 'url', url: item.url, revisedPrompt }];
   return [];

@@ -12,8 +12,8 @@ export interface Variable<T> {
   readonly default: string | undefined;
   /** The value never appears in an error or a log. */
   readonly secret: boolean;
-  /** Unset is a problem. */
-  readonly required: boolean;
+  /** Unset is a problem unless the variable of this name is set; null: it may be unset. */
+  readonly requiredUnless: string | null;
 }
 
 export type Variables = Readonly<Record<string, Variable<unknown>>>;
@@ -28,17 +28,17 @@ interface Facts {
 
 /** A variable with a default. */
 export function variable<T>(schema: z.ZodType<T, string>, defaultText: string, facts: Facts): Variable<T> {
-  return { schema, default: defaultText, secret: false, required: false, ...facts };
+  return { schema, default: defaultText, secret: false, requiredUnless: null, ...facts };
 }
 
 /** A variable that may be absent: null then. */
 export function optionalVariable<T>(schema: z.ZodType<T, string>, facts: Facts): Variable<T | null> {
-  return { schema, default: undefined, secret: false, required: false, ...facts };
+  return { schema, default: undefined, secret: false, requiredUnless: null, ...facts };
 }
 
-/** A variable that must be set. */
-export function requiredVariable<T>(schema: z.ZodType<T, string>, facts: Facts): Variable<T> {
-  return { schema, default: undefined, secret: false, required: true, ...facts };
+/** A variable that must be set unless the other one is: null then. */
+export function requiredUnless<T>(other: string, schema: z.ZodType<T, string>, facts: Facts): Variable<T | null> {
+  return { schema, default: undefined, secret: false, requiredUnless: other, ...facts };
 }
 
 /** The same variable with one more check: what `parse` throws is wrong with it. */
@@ -75,7 +75,8 @@ export function readVariables<V extends Variables>(
     const text = env[name] === '' ? undefined : env[name];
     const used = text ?? declared.default;
     if (used === undefined) {
-      if (declared.required) problems.push(`${name} must be set: ${declared.allowed}`);
+      const other = declared.requiredUnless;
+      if (other !== null && !env[other]) problems.push(`${name} must be set, or ${other}: ${declared.allowed}`);
       return [name, null];
     }
     const parsed = declared.schema.safeParse(used);

@@ -76,12 +76,22 @@ export interface Keys {
   readonly receivers: string;
   /** HASH: how a host has been doing; beside it the ZSETs `…:waiting` and `…:queued` of its deliveries. */
   receiver(host: string): string;
+  /** Lives while a part of the sweep has been done, or is being done, by one worker. */
+  sweepTurn(part: string): string;
+  /** STRING: where the sweep's walk through all keys goes on. */
+  readonly sweepCursor: string;
+  /** STRING: since when the queue item of an attempt under way has been missed, ms. */
+  missedSince(jobId: string, call: number, attempt: number): string;
   /** Pub/sub: something happened to a job; the message is written in jobs/lua/lib.lua. */
   readonly jobChanges: string;
+  /** Channel: a host has events in its outbox. */
+  readonly outboxChanges: string;
   /** Pub/sub: a bucket or upstream key stopped or went on. */
   readonly limitChanges: string;
   /** Pub/sub: a worker has seen the image storage fail. */
   readonly storageChanges: string;
+  /** Written before Redis is asked how many replicas have what was written. */
+  readonly replicated: string;
   readonly signingSecret: string;
   readonly publicUrl: string;
 }
@@ -129,9 +139,14 @@ export function keysOf(prefix: string): Keys {
     accountDeliveries: (account) => `${root}:deliveries:${account}`,
     receivers: `${root}:receivers`,
     receiver: (host) => `${root}:receiver:${host}`,
+    sweepTurn: (part) => `${root}:sweep-turn:${part}`,
+    sweepCursor: `${root}:sweep-cursor`,
+    missedSince: (jobId, call, attempt) => `${root}:missed-since:${jobId}:${call}:${attempt}`,
     jobChanges: `${root}:job-changes`,
+    outboxChanges: `${root}:outbox-changes`,
     limitChanges: `${root}:limit-changes`,
     storageChanges: `${root}:storage-changes`,
+    replicated: `${root}:replicated`,
     signingSecret: `${root}:signing-secret`,
     publicUrl: `${root}:public-url`,
   };

@@ -2,14 +2,19 @@
 // data. Key names live in base/keys.ts.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
+import { batchWrites } from './batch-writes.ts';
 import { ServiceError } from './errors.ts';
+import { parseRedisUrl, type SentinelAddress } from './redis-url.ts';
+import { WatchedSentinelConnector } from './sentinel-connector.ts';
 
 /** `fast`: a command fails at once while Redis is away (API). `patient`: it waits for Redis to come back (worker, pub/sub). */
 export type RedisManner = 'fast' | 'patient';
 
 const MAX_RECONNECT_DELAY_MS = 2_000; // BullMQ's own default reaches 20 s (bullmq.md 0.10)
 const OPEN_TIMEOUT_MS = 30_000;
+/** A sentinel or master that has not answered by then is away, and the next sentinel is asked. */
+const SENTINEL_PATIENCE_MS = 2_000;
 
 /**
  * Commands under way when the connection breaks fail too: ioredis would keep them until Redis is back, and sending a
@@ -23,18 +28,28 @@ const FAST = {
 };
 const PATIENT = { maxRetriesPerRequest: null, enableOfflineQueue: true };
 
-/** A connected client. Throws ServiceError `unavailable` when Redis can't be reached within 30 s. */
+/**
+ * A connected client of the server, or of the master the sentinels name; after a failover it goes on with the new one.
+ * Throws ServiceError `unavailable` when Redis can't be reached within 30 s.
+ */
 export async function openRedis(url: string, manner: RedisManner, onError: (error: Error) => void): Promise<Redis> {
-  const redis = new Redis(url, {
+  const address = parseRedisUrl(url);
+  const options = {
     ...(manner === 'fast' ? FAST : PATIENT),
-    retryStrategy: (times) => Math.min(100 * times, MAX_RECONNECT_DELAY_MS),
-  });
+    retryStrategy: reconnectDelayMs,
+    reconnectOnError: (error: Error) => afterRefusal(error, manner, onError),
+  } satisfies RedisOptions;
+  const redis =
+    address.kind === 'server'
+      ? new Redis(address.url, options)
+      : new Redis({ ...options, ...toSentinelOptions(address) });
   redis.on('error', onError);
+  batchWrites(redis);
   if (!(await isReadyWithin(redis, OPEN_TIMEOUT_MS))) {
     redis.disconnect();
     throw new ServiceError(
       'unavailable',
-      `Redis at ${withoutPassword(url)} could not be reached within ${OPEN_TIMEOUT_MS / 1_000} s.`,
+      `Redis at ${address.shown} could not be reached within ${OPEN_TIMEOUT_MS / 1_000} s.`,
     );
   }
   return redis;
@@ -50,9 +65,38 @@ function isReadyWithin(redis: Redis, timeoutMs: number): Promise<boolean> {
   });
 }
 
-/** The URL as it may be printed. */
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^@/]*@/, '//***@');
+/** A failover is heard of from the sentinels, so that a client of a frozen master does not wait for it for ever. */
+function toSentinelOptions(address: SentinelAddress) {
+  return {
+    sentinels: address.sentinels.map(({ host, port }) => ({ host, port })),
+    name: address.master,
+    ...(address.username === null ? {} : { username: address.username }),
+    ...(address.password === null ? {} : { password: address.password }),
+    ...(address.sentinelUsername === null ? {} : { sentinelUsername: address.sentinelUsername }),
+    ...(address.sentinelPassword === null ? {} : { sentinelPassword: address.sentinelPassword }),
+    ...(address.isTls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
+    db: address.db,
+    failoverDetector: true,
+    Connector: WatchedSentinelConnector,
+    sentinelRetryStrategy: reconnectDelayMs,
+    sentinelReconnectStrategy: reconnectDelayMs,
+    sentinelCommandTimeout: SENTINEL_PATIENCE_MS,
+    connectTimeout: SENTINEL_PATIENCE_MS,
+  } satisfies RedisOptions;
+}
+
+function reconnectDelayMs(times: number): number {
+  return Math.min(100 * times, MAX_RECONNECT_DELAY_MS);
+}
+
+/**
+ * A server that has become a replica refuses what would write: its client looks for the master anew. What was refused has
+ * changed nothing, so a patient client may send it again (2); a fast one fails (1). Other errors are answers (false).
+ */
+function afterRefusal(error: Error, manner: RedisManner, onError: (error: Error) => void): 1 | 2 | false {
+  if (!/\bREADONLY\b/.test(error.message)) return false;
+  onError(error);
+  return manner === 'fast' ? 1 : 2;
 }
 
 /** A Lua step: one file, preceded by the files it builds on. */
@@ -82,15 +126,28 @@ export async function runScript(
   }
 }
 
-/** Settings of this server under which a killed or full Redis loses jobs; empty when all is well or can't be asked. */
-export async function findDurabilityProblems(redis: Redis): Promise<string[]> {
+/**
+ * Settings of this server under which a killed or full Redis loses jobs, and replicas that are missing; empty when all is
+ * well or can't be asked.
+ */
+export async function findDurabilityProblems(redis: Redis, minReplicas: number): Promise<string[]> {
   const problems: string[] = [];
+  const replicas = minReplicas === 0 ? 0 : await countReplicas(redis);
+  if (replicas < minReplicas) {
+    const count = replicas === 1 ? '1 replica is' : `${replicas} replicas are`;
+    problems.push(`${count} connected and REDIS_MIN_REPLICAS is ${minReplicas}: nothing is accepted or sent`);
+  }
   const append = await readSetting(redis, 'appendonly');
   if (append === 'no') problems.push('appendonly is off: a killed Redis loses jobs; set appendonly yes');
   const policy = await readSetting(redis, 'maxmemory-policy');
   if (policy !== null && policy !== 'noeviction')
     problems.push(`maxmemory-policy is ${policy}: a full Redis drops jobs; set noeviction`);
   return problems;
+}
+
+async function countReplicas(redis: Redis): Promise<number> {
+  const online = (await redis.info('replication')).match(/^slave\d+:.*state=online/gm);
+  return online?.length ?? 0;
 }
 
 async function readSetting(redis: Redis, name: string): Promise<string | null> {

@@ -1,6 +1,7 @@
 // The variables api and worker both read, declared once. Each app's config.ts adds its own.
 import { z } from 'zod';
-import { optionalVariable, variable } from './config.ts';
+import { optionalVariable, refined, variable } from './config.ts';
+import { parseRedisUrl } from './redis-url.ts';
 import { parseDurationMs } from './units.ts';
 
 /** A whole number of `min`..`max`, written in digits. */
@@ -39,6 +40,9 @@ const limitFields = z.strictObject({
 export type ToldLimit = z.infer<typeof limitFields>;
 export type ToldLimits = Readonly<Record<string, ToldLimit>>;
 
+/** The value of LIMITS, parsed: limits by model id or family. */
+export const limitsByName = z.record(z.string(), limitFields);
+
 const limits: z.ZodType<ToldLimits, string> = z
   .string()
   .transform((text, context): unknown => {
@@ -52,14 +56,24 @@ const limits: z.ZodType<ToldLimits, string> = z
       return z.NEVER;
     }
   })
-  .pipe(z.record(z.string(), limitFields));
+  .pipe(limitsByName);
 
 export const sharedVariables = {
   HOST: variable(z.string().min(1), '127.0.0.1', { about: 'Address to listen on.', allowed: 'a host name or address' }),
-  REDIS_URL: variable(z.string().regex(/^rediss?:\/\//, 'not a redis URL'), 'redis://127.0.0.1:6379', {
-    about: 'Redis 6.2 or newer, with `appendonly yes` and `maxmemory-policy noeviction`.',
-    allowed: 'redis://… or rediss://…',
-    secret: true,
+  REDIS_URL: refined(
+    variable(z.string(), 'redis://127.0.0.1:6379', {
+      about:
+        'Redis 6.2 or newer, with `appendonly yes` and `maxmemory-policy noeviction`; or the sentinels that know its master.',
+      allowed:
+        'redis://…, rediss://…, or redis-sentinel://user:password@host:port,host:port/master (rediss-sentinel for TLS)',
+      secret: true,
+    }),
+    parseRedisUrl,
+  ),
+  REDIS_MIN_REPLICAS: variable(wholeNumber(0, 20), '0', {
+    about:
+      'Replicas of Redis that must have what was accepted, sent or paid before it counts: a failover then loses none of it. While fewer answer, submits get 503 and no call starts.',
+    allowed: 'a whole number from 0 to 20',
   }),
   REDIS_PREFIX: variable(z.string().regex(/^[a-z0-9-]{1,40}$/, 'not a prefix'), 'darkroom', {
     about: 'Prefix (and cluster hash tag) of every Redis key; two installations may share a server under two prefixes.',

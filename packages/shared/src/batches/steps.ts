@@ -4,9 +4,9 @@
 //   validating ─▶ in_progress ─▶ finalizing ─▶ completed | expired | cancelled ──retry──▶ in_progress, run+1
 //       │  └──cancel──┴──▶ cancelling ─▶ finalizing
 //       └─▶ failed: the input was refused, nothing was spent
-import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript, type Script } from '../base/redis.ts';
+import { type DurableRedis, runDurably } from '../base/replicas.ts';
 import type { Idempotency } from '../jobs/steps.ts';
 import type { Asking } from '../jobs/unanswered.ts';
 import { toWebhookMark } from '../requests/webhook.ts';
@@ -26,8 +26,7 @@ const RETRY = load('retry-batch');
 
 const IDEMPOTENCY_LIFE_MS = 48 * 3_600_000;
 
-export interface BatchSteps {
-  readonly redis: Redis;
+export interface BatchSteps extends DurableRedis {
   readonly keys: Keys;
   /** How long an ended batch is kept, ms; Infinity = for ever. */
   readonly retentionMs: number;
@@ -49,9 +48,9 @@ export async function createBatch(
   idempotency: Idempotency | null,
   asking: Asking | null = null,
 ): Promise<CreatedBatch> {
-  const { redis, keys } = steps;
-  const reply = (await runScript(
-    redis,
+  const { keys } = steps;
+  const reply = (await runDurably(
+    steps,
     CREATE,
     [
       keys.batch(id),
@@ -71,6 +70,7 @@ export async function createBatch(
       asking?.asker ?? '',
       asking?.isRetry === true ? 1 : 0,
     ],
+    'The batch may have been recorded nevertheless: look it up, or repeat this with the same Idempotency-Key.',
   )) as [CreatedBatch['kind'], string];
   return { kind: reply[0], id: reply[1] };
 }

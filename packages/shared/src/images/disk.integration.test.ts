@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openDiskStore } from './disk.ts';
@@ -32,7 +32,7 @@ describe('what lies on the disk', () => {
     const store = await openDiskStore(root);
     await store.put('images/acme/job_1/0.png', PNG_START, { ...PNG, metadata: { model: 'm' } });
     expect(await readFile(join(root, 'images/acme/job_1/0.png'))).toEqual(PNG_START);
-    expect(await readdir(join(root, 'images/acme/job_1'))).toEqual(['0.png']);
+    expect(await readdir(join(root, 'images/acme/job_1'))).toEqual(['.0.png~.json', '0.png']);
     expect(await readdir(join(root, '.tmp'))).toEqual([]);
   });
 
@@ -62,6 +62,17 @@ describe('what lies on the disk', () => {
 });
 
 describe('a sidecar', () => {
+  test('is not written where the name says all, and does not outlast what it said', async () => {
+    const root = freshRoot();
+    const store = await openDiskStore(root);
+    const bytes = Buffer.from('{}');
+    await store.put('a/0.json', bytes, { contentType: 'application/json', metadata: { model: 'm' } });
+    expect(await store.head('a/0.json')).toMatchObject({ metadata: { model: 'm' } });
+    await store.putAll([{ key: 'a/0.json', bytes, contentType: 'application/json' }]);
+    expect(await store.head('a/0.json')).toMatchObject({ contentType: 'application/json', metadata: {} });
+    expect(await readdir(join(root, 'a'))).toEqual(['0.json']);
+  });
+
   test.each([
     ['missing', (path: string) => rm(path)],
     ['empty', (path: string) => writeFile(path, '')],
@@ -72,8 +83,8 @@ describe('a sidecar', () => {
     const store = await openDiskStore(root);
     await store.put('a.bin', PNG_START, { contentType: 'text/plain', metadata: { a: '1' } });
     await store.put('b.bin', Buffer.from('neither'), { contentType: 'text/plain' });
-    await spoil(join(root, '.meta/a.bin~.json'));
-    await spoil(join(root, '.meta/b.bin~.json'));
+    await spoil(join(root, '.a.bin~.json'));
+    await spoil(join(root, '.b.bin~.json'));
     expect(await store.head('a.bin')).toMatchObject({
       contentType: 'image/png',
       metadata: {},
@@ -85,14 +96,32 @@ describe('a sidecar', () => {
 });
 
 describe('files being written', () => {
-  test('that a dead process left are swept at start, younger ones are not touched', async () => {
+  test('that a dead process left are swept at start and when asked, younger ones are not touched', async () => {
     const root = freshRoot();
     await (await openDiskStore(root)).close();
     const old = new Date(Date.now() - 3_700_000);
     for (const name of ['old.tmp', 'young.tmp']) await writeFile(join(root, '.tmp', name), 'half');
     await utimes(join(root, '.tmp/old.tmp'), old, old);
-    await openDiskStore(root);
+    const store = await openDiskStore(root);
     expect(await readdir(join(root, '.tmp'))).toEqual(['young.tmp']);
+    await utimes(join(root, '.tmp/young.tmp'), old, old);
+    expect([await store.removeLeftovers(), await store.removeLeftovers()]).toEqual([1, 0]);
+    expect(await readdir(join(root, '.tmp'))).toEqual([]);
+  });
+});
+
+describe('a store opened as it is', () => {
+  test('makes nothing and leaves everything where it lies', async () => {
+    const root = freshRoot();
+    await expect(openStore({ url: `file:${root}`, asIs: true })).rejects.toThrow(StorageError);
+    expect(await readdir(base)).not.toContain(basename(root));
+    await (await openDiskStore(root)).put('a', PNG_START, PNG);
+    const old = new Date(Date.now() - 3_700_000);
+    await writeFile(join(root, '.tmp/old.tmp'), 'half');
+    await utimes(join(root, '.tmp/old.tmp'), old, old);
+    const store = await openStore({ url: `file:${root}`, asIs: true });
+    expect(await Array.fromAsync(store.list(''))).toEqual(['a']);
+    expect(await readdir(join(root, '.tmp'))).toEqual(['old.tmp']);
   });
 });
 

@@ -1,13 +1,22 @@
-// The store on a local disk. Below its root: objects under their keys, `.meta/{key}~.json` with each object's content type
-// and metadata, `.tmp/` with files being written. Segments of keys never start with a dot, so the hidden trees are no
-// keys. The object goes first and its sidecar second: killed in between, the object is there and whole, and its type is
-// sniffed from its bytes. One root may be shared by any number of processes.
+// The store on a local disk. Below its root: objects under their keys; beside each, unless its name says all, a hidden
+// `.{name}~.json` with its content type and metadata; `.tmp/` with files being written. Segments of keys never start with
+// a dot, so what is hidden is no key. The object goes first and its sidecar second: killed in between, the object is there
+// and whole, and its type is sniffed from its bytes. One root may be shared by any number of processes.
 import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { z } from 'zod';
 import { ServiceError } from '../base/errors.ts';
-import { errnoOf, ignoreMissing, type Place, removeFile, sweepFolder, syncFolder, writeDurably } from './files.ts';
+import {
+  errnoOf,
+  ignoreMissing,
+  type NewFile,
+  type Place,
+  removeFile,
+  sweepFolder,
+  syncFolder,
+  writeDurably,
+} from './files.ts';
 import { CONTENT_TYPES, SNIFF_BYTES, sniffFormat } from './formats.ts';
 import { assertKey, assertPrefix, isKey } from './keys.ts';
 import { assertContentType, toMetadata } from './metadata.ts';
@@ -15,6 +24,8 @@ import { Meter } from './meter.ts';
 import {
   type ByteRange,
   type ImageStore,
+  type ListedObject,
+  type NewObject,
   type ObjectInfo,
   type PutOptions,
   StorageError,
@@ -47,6 +58,11 @@ async function readSidecar(path: string): Promise<Sidecar | null> {
   }
 }
 
+/** Of names that say it: such an object has a sidecar only when there is more to say. */
+function typeOfName(key: string): string | null {
+  return key.endsWith('.json') ? 'application/json' : null;
+}
+
 async function sniffContentType(handle: FileHandle): Promise<string> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(SNIFF_BYTES), 0, SNIFF_BYTES, 0);
   const format = sniffFormat(buffer.subarray(0, bytesRead));
@@ -68,6 +84,20 @@ async function* walk(root: string, folder: string, prefix: string): AsyncIterabl
   }
 }
 
+interface Written {
+  readonly key: string;
+  readonly body: Uint8Array | Meter;
+  readonly options: Pick<PutOptions, 'contentType' | 'metadata'>;
+}
+
+/** Null when the name says it all. Throws TypeError for a content type that is none. */
+function sidecarOf(key: string, { contentType, metadata }: Written['options']): Sidecar | null {
+  assertContentType(contentType);
+  const sidecar = { contentType, metadata: toMetadata(metadata) };
+  const isNeedless = contentType === typeOfName(key) && Object.keys(sidecar.metadata).length === 0;
+  return isNeedless ? null : sidecar;
+}
+
 class DiskStore implements ImageStore {
   readonly kind = 'disk';
   readonly #root: string;
@@ -75,7 +105,7 @@ class DiskStore implements ImageStore {
 
   constructor(root: string) {
     this.#root = root;
-    this.#place = { root, temporary: join(root, '.tmp') };
+    this.#place = { root, temporary: join(root, '.tmp'), known: new Set() };
   }
 
   #object(key: string): string {
@@ -83,8 +113,10 @@ class DiskStore implements ImageStore {
     return join(this.#root, key);
   }
 
+  /** In the same folder, so that one sync makes both last. */
   #sidecar(key: string): string {
-    return join(this.#root, '.meta', `${key}~.json`);
+    const path = this.#object(key);
+    return join(dirname(path), `.${basename(path)}~.json`);
   }
 
   /** Throws when the root is gone or no folder (hence the slash): what is in it is unknown then, not absent. */
@@ -105,7 +137,7 @@ class DiskStore implements ImageStore {
         const info: ObjectInfo = {
           key,
           bytes: Number(found.size),
-          contentType: sidecar?.contentType ?? (await sniffContentType(handle)),
+          contentType: sidecar?.contentType ?? typeOfName(key) ?? (await sniffContentType(handle)),
           metadata: sidecar?.metadata ?? {},
           etag: `"${found.size.toString(36)}-${found.mtimeNs.toString(36)}"`,
           lastModified: Number(found.mtimeMs),
@@ -121,21 +153,34 @@ class DiskStore implements ImageStore {
   }
 
   async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
-    await this.#write(key, bytes, options);
+    await this.#write([{ key, body: bytes, options }], options.signal);
+  }
+
+  async putAll(objects: readonly NewObject[], signal?: AbortSignal): Promise<void> {
+    await this.#write(
+      objects.map(({ key, bytes, ...options }) => ({ key, body: bytes, options })),
+      signal,
+    );
   }
 
   async putStream(key: string, body: AsyncIterable<Uint8Array>, options: StreamOptions): Promise<Stored> {
     const meter = new Meter(body, options);
-    return await meter.through(() => this.#write(key, meter, options));
+    return await meter.through(() => this.#write([{ key, body: meter, options }], options.signal));
   }
 
-  async #write(key: string, body: Uint8Array | Meter, options: PutOptions): Promise<void> {
-    const path = this.#object(key);
-    assertContentType(options.contentType);
-    const sidecar: Sidecar = { contentType: options.contentType, metadata: toMetadata(options.metadata) };
+  async #write(objects: readonly Written[], signal: AbortSignal | undefined): Promise<void> {
+    const files: NewFile[] = [];
+    const needless: string[] = [];
+    for (const { key, body, options } of objects) {
+      files.push({ path: this.#object(key), body });
+      const sidecar = sidecarOf(key, options);
+      if (sidecar === null) needless.push(this.#sidecar(key));
+      else files.push({ path: this.#sidecar(key), body: Buffer.from(JSON.stringify(sidecar)) });
+    }
     await storing('be written', async () => {
-      const about = { path: this.#sidecar(key), body: Buffer.from(JSON.stringify(sidecar)) };
-      await writeDurably([{ path, body }, about], this.#place, options.signal);
+      await writeDurably(files, this.#place, signal);
+      // Of an object that was there before and said more.
+      await Promise.all(needless.map((path) => unlink(path).catch(ignoreMissing)));
     });
   }
 
@@ -204,6 +249,13 @@ class DiskStore implements ImageStore {
     }
   }
 
+  async *listObjects(prefix: string): AsyncIterable<ListedObject> {
+    for await (const key of this.list(prefix)) {
+      const found = await storing('be listed', () => stat(this.#object(key)).catch(ignoreMissing));
+      if (found !== undefined) yield { key, bytes: found.size, lastModified: found.mtimeMs };
+    }
+  }
+
   async presign(key: string): Promise<null> {
     assertKey(key);
     return null;
@@ -213,6 +265,10 @@ class DiskStore implements ImageStore {
     const path = join(this.#place.temporary, 'probe');
     await storing('be written', () => writeDurably([{ path, body: Buffer.alloc(4_096) }], this.#place));
     await unlink(path).catch(() => undefined); // another process's probe removed it, or the sweep will
+  }
+
+  async removeLeftovers(): Promise<number> {
+    return await storing('be tidied', () => sweepFolder(this.#place.temporary, Date.now() - STALE_TEMPORARY_MS));
   }
 
   async close(): Promise<void> {}
@@ -228,8 +284,15 @@ export async function openDiskStore(root: string): Promise<ImageStore> {
   await storing('be made', async () => {
     await mkdir(path, { recursive: true });
     await syncFolder(dirname(path));
-    await sweepFolder(join(path, '.tmp'), Date.now() - STALE_TEMPORARY_MS);
   });
+  await store.removeLeftovers();
   await store.probe();
   return store;
+}
+
+/** The store in `root` as it is, to read from: nothing is made, tidied or tried. Throws StorageError when there is none. */
+export async function openDiskStoreAsIs(root: string): Promise<ImageStore> {
+  const path = resolve(root);
+  await storing('be read', () => stat(`${path}/`));
+  return new DiskStore(path);
 }

@@ -1,10 +1,11 @@
 // What image bytes are, measured from the bytes alone, and scaling down. sharp sees only bytes that begin as one of the
 // four raster formats; libvips then takes that format's loader and no other (measured with SVG behind each of the four
 // beginnings, sharp 0.35.5: refused as corrupt).
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { ServiceError } from '../base/errors.ts';
 import { CONTENT_TYPES, type RasterFormat, sniffFormat } from './formats.ts';
 import type { ImageFormat } from './keys.ts';
+import { readPngHeader } from './png-header.ts';
 import { sharp } from './sharp.ts';
 import { measureSvg, type SvgSize } from './svg.ts';
 
@@ -45,6 +46,8 @@ function invalidImage(message: string, cause?: unknown): ServiceError {
 }
 
 async function measureRaster(bytes: Uint8Array, format: RasterFormat) {
+  const plain = format === 'png' ? readPngHeader(bytes, MAX_PIXELS) : null;
+  if (plain !== null) return plain;
   const found = await sharp(bytes, READ_OPTIONS)
     .metadata()
     .catch((error: unknown) => {
@@ -73,7 +76,7 @@ export async function inspectImage(bytes: Uint8Array): Promise<ImageFacts> {
     contentType: CONTENT_TYPES[format],
     ...size,
     bytes: bytes.byteLength,
-    sha256: createHash('sha256').update(bytes).digest('hex'),
+    sha256: hash('sha256', bytes),
   };
 }
 

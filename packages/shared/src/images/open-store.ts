@@ -1,5 +1,5 @@
 // Reads STORAGE_URL and opens the store it names.
-import { openDiskStore } from './disk.ts';
+import { openDiskStore, openDiskStoreAsIs } from './disk.ts';
 import { openS3Store } from './s3.ts';
 import type { S3Credentials } from './s3-client.ts';
 import type { ImageStore } from './store.ts';
@@ -17,6 +17,8 @@ export interface OpenStoreOptions {
   readonly region?: string | undefined;
   /** Default: the SDK's own chain. */
   readonly credentials?: S3Credentials | undefined;
+  /** Nothing is made or tried at the opening; a folder that is not there is an error. */
+  readonly asIs?: boolean | undefined;
 }
 
 const ALLOWED = 'file:./data/images, file:/var/images or s3://bucket/prefix';
@@ -40,7 +42,7 @@ export function parseStorageUrl(url: string): StorageLocation {
 /** Opens the store at `options.url`. Throws RangeError for a bad URL, StorageError for a folder that cannot be written. */
 export async function openStore(options: OpenStoreOptions): Promise<ImageStore> {
   const location = parseStorageUrl(options.url);
-  if (location.kind === 'disk') return await openDiskStore(location.path);
+  if (location.kind === 'disk') return await (options.asIs ? openDiskStoreAsIs : openDiskStore)(location.path);
   const { endpoint, region, credentials, forcePathStyle = false } = options;
   if (endpoint !== undefined && !URL.canParse(endpoint)) {
     throw new RangeError(

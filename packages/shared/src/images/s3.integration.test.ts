@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ImageStore, StorageError } from './store.ts';
 import { startTestS3, TEST_CREDENTIALS, type TestS3 } from './test-s3.ts';
 
@@ -210,4 +210,19 @@ test('what someone else put under names that are no keys is not listed', async (
   await client.send(new PutObjectCommand({ Bucket: 'darkroom', Key: 'odd/plain', Body: 'x' }));
   client.destroy();
   expect(await Array.fromAsync(s3.store.list('odd/'))).toEqual(['odd/plain']);
+});
+
+test('parts of an upload that was never completed go after a day, others stay', async () => {
+  const { S3Client, CreateMultipartUploadCommand } = await import('@aws-sdk/client-s3');
+  const begin = async (Key: string, at: number): Promise<void> => {
+    const endpoint = s3.server.url;
+    const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials: TEST_CREDENTIALS });
+    vi.useFakeTimers({ toFake: ['Date'], now: at });
+    await client.send(new CreateMultipartUploadCommand({ Bucket: 'darkroom', Key })).finally(() => vi.useRealTimers());
+    client.destroy();
+  };
+  await begin('uploads/old', Date.now() - 86_400_001);
+  await begin('uploads/young', Date.now() - 86_000_000);
+  expect([await s3.store.removeLeftovers(), await s3.store.removeLeftovers()]).toEqual([1, 0]);
+  expect(await s3.openUploads()).toEqual(['uploads/young']);
 });

@@ -19,10 +19,13 @@ import { assertKey, assertPrefix, isKey } from './keys.ts';
 import { assertContentType, decodeValue, encodeValue, toMetadata } from './metadata.ts';
 import { Meter } from './meter.ts';
 import { buildS3Client, type S3ClientOptions } from './s3-client.ts';
+import { abortStaleUploads } from './s3-leftovers.ts';
 import { type SendUploadRequest, uploadStream } from './s3-upload.ts';
 import {
   type ByteRange,
   type ImageStore,
+  type ListedObject,
+  type NewObject,
   type ObjectInfo,
   type PresignOptions,
   type PutOptions,
@@ -140,6 +143,12 @@ class S3Store implements ImageStore {
     await this.#run('be written', (abortSignal) => this.#client.send(command, { abortSignal }), options.signal);
   }
 
+  async putAll(objects: readonly NewObject[], signal?: AbortSignal): Promise<void> {
+    await Promise.all(
+      objects.map(({ key, bytes, ...options }) => this.put(key, bytes, { ...options, ...(signal && { signal }) })),
+    );
+  }
+
   /** Each request of the upload has its own time limit; the body may take as long as it likes. */
   async putStream(key: string, body: AsyncIterable<Uint8Array>, options: StreamOptions): Promise<Stored> {
     const target = { ...this.#object(key), ...describe(options) };
@@ -213,6 +222,10 @@ class S3Store implements ImageStore {
   }
 
   async *list(prefix: string): AsyncIterable<string> {
+    for await (const { key } of this.listObjects(prefix)) yield key;
+  }
+
+  async *listObjects(prefix: string): AsyncIterable<ListedObject> {
     assertPrefix(prefix);
     const { bucket, prefix: root } = this.#options;
     let from: string | undefined;
@@ -223,8 +236,12 @@ class S3Store implements ImageStore {
         ...(from === undefined ? {} : { ContinuationToken: from }),
       });
       const page = await this.#run('be listed', (abortSignal) => this.#client.send(command, { abortSignal }));
-      const keys = (page.Contents ?? []).map(({ Key = '' }) => Key.slice(root.length));
-      yield* keys.filter(isKey);
+      const objects = (page.Contents ?? []).map(({ Key = '', Size = 0, LastModified }) => ({
+        key: Key.slice(root.length),
+        bytes: Size,
+        lastModified: LastModified?.getTime() ?? 0,
+      }));
+      yield* objects.filter(({ key }) => isKey(key));
       from = page.NextContinuationToken;
     } while (from !== undefined);
   }
@@ -250,6 +267,11 @@ class S3Store implements ImageStore {
     });
     const put = (abortSignal: AbortSignal) => this.#client.send(command, { abortSignal });
     await this.#run('be written', put, undefined, PROBE_TIMEOUT_MS);
+  }
+
+  removeLeftovers(): Promise<number> {
+    const { bucket, prefix } = this.#options;
+    return abortStaleUploads(this.#client, bucket, prefix, (request) => this.#run('be tidied', request));
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,7 @@
 import { ServiceError } from '../base/errors.ts';
 import { downscaleImage, type ImageFacts, inspectImage } from './inspect.ts';
 import { type ImagePlace, imageKey, originalKey, provenanceKey, unreadableKey } from './keys.ts';
-import type { ImageStore, PutOptions } from './store.ts';
+import type { ImageStore, NewObject, PutOptions } from './store.ts';
 
 /** An image in storage, as the job's record lists it. */
 export interface StoredImage {
@@ -44,11 +44,10 @@ function toStored(key: string, facts: ImageFacts): StoredImage {
   return { key, contentType, bytes, width, height, sha256 };
 }
 
-async function putProvenance(store: ImageStore, image: StoredImage, options: KeepOptions): Promise<void> {
-  if (options.provenance === undefined) return;
-  const json = JSON.stringify({ ...options.provenance, image }, null, 2);
-  const plain = { contentType: 'application/json', ...(options.signal && { signal: options.signal }) };
-  await store.put(provenanceKey(image.key), Buffer.from(json), plain);
+function provenanceOf(image: StoredImage, { provenance }: KeepOptions): NewObject[] {
+  if (provenance === undefined) return [];
+  const json = JSON.stringify({ ...provenance, image }, null, 2);
+  return [{ key: provenanceKey(image.key), bytes: Buffer.from(json), contentType: 'application/json' }];
 }
 
 /** The bytes to show: scaled down when asked for and possible, else the ones that came. */
@@ -82,10 +81,9 @@ export async function saveImage(store: ImageStore, options: SaveOptions): Promis
   const shown = await scaled(bytes, facts, options);
   const shownFacts = shown === bytes ? facts : await inspectImage(shown);
   const image = toStored(key, shownFacts);
-  await Promise.all([
-    store.put(key, shown, putOptions(shownFacts.contentType, options)),
-    putProvenance(store, image, options),
-  ]);
+  const { metadata = {}, signal } = options;
+  const object = { key, bytes: shown, contentType: shownFacts.contentType, metadata };
+  await store.putAll([object, ...provenanceOf(image, options)], signal);
   return image;
 }
 
@@ -112,7 +110,7 @@ export async function findStored(store: ImageStore, options: KeepOptions): Promi
   if (found !== null) {
     const image = toStored(key, found.facts);
     if (options.provenance !== undefined && (await store.head(provenanceKey(key))) === null) {
-      await putProvenance(store, image, options);
+      await store.putAll(provenanceOf(image, options), signal);
     }
     return image;
   }

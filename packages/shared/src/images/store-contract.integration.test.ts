@@ -114,6 +114,22 @@ describe.each(KINDS)('a store of kind %s', (_name, open) => {
     expect(Buffer.from((await store.read('a/twice')) ?? [])).toEqual(Buffer.from('three'));
   });
 
+  test('several objects are put together, each with its own type and metadata', async () => {
+    const image = {
+      key: 'together/0.png',
+      bytes: bytesOf('image'),
+      contentType: 'image/png',
+      metadata: { model: 'm' },
+    };
+    const json = { key: 'together/0.json', bytes: bytesOf('{}'), contentType: 'application/json' };
+    await store.putAll([image, json, { ...json, key: 'elsewhere/0.json' }]);
+    expect(await store.head(image.key)).toMatchObject({ bytes: 5, contentType: 'image/png', metadata: { model: 'm' } });
+    for (const key of [json.key, 'elsewhere/0.json']) {
+      expect(await store.head(key)).toMatchObject({ bytes: 2, contentType: 'application/json', metadata: {} });
+    }
+    await expect(store.putAll([image, json], AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
+  });
+
   test('many puts of one key at once leave one of them, whole', async () => {
     const versions = Array.from({ length: 8 }, (_, at) => Buffer.alloc(200_000, String(at)));
     await Promise.all(versions.map((bytes) => store.put('a/race', bytes, PNG)));
@@ -174,6 +190,21 @@ describe.each(KINDS)('a store of kind %s', (_name, open) => {
     expect(await collect(store.list('l/b'))).toEqual(['l/b/x/y']);
     expect(await collect(store.list('l/b/x/y'))).toEqual(['l/b/x/y']);
     expect(await collect(store.list(''))).toEqual((await collect(store.list(''))).toSorted());
+  });
+
+  test('a listing tells the size of each object and when it was written', async () => {
+    const before = Date.now() - 2_000; // S3 tells whole seconds
+    await store.put('sizes/one', bytesOf('12345'), PNG);
+    await store.put('sizes/two', bytesOf(''), PNG);
+    const listed = await Array.fromAsync(store.listObjects('sizes/'));
+    expect(listed.map(({ key, bytes }) => [key, bytes])).toEqual([
+      ['sizes/one', 5],
+      ['sizes/two', 0],
+    ]);
+    for (const { lastModified } of listed) {
+      expect(lastModified).toBeGreaterThan(before);
+      expect(lastModified).toBeLessThanOrEqual(Date.now() + 2_000);
+    }
   });
 
   test('puts and deletes in the same folder do not get into each other’s way', async () => {

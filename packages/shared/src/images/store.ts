@@ -22,9 +22,23 @@ export interface PutOptions {
   readonly signal?: AbortSignal;
 }
 
+/** One of several objects that are put at the same time. */
+export interface NewObject extends Omit<PutOptions, 'signal'> {
+  readonly key: string;
+  readonly bytes: Uint8Array;
+}
+
 export interface StreamOptions extends PutOptions {
   /** A body that is longer is refused and not stored. */
   readonly maxBytes?: number;
+}
+
+/** An object as a listing shows it. */
+export interface ListedObject {
+  readonly key: string;
+  readonly bytes: number;
+  /** Unix ms. */
+  readonly lastModified: number;
 }
 
 /** What a streamed body turned out to be. */
@@ -57,6 +71,8 @@ export interface ImageStore {
   readonly kind: 'disk' | 's3';
   /** Durable when it resolves. All or nothing: a reader sees the old object, or the whole new one. */
   put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void>;
+  /** Like `put` of each, cheaper where they share a folder. When it throws, some may be there and others not. */
+  putAll(objects: readonly NewObject[], signal?: AbortSignal): Promise<void>;
   /**
    * Like `put` for a body of unknown length, of which a few MB at most are held in memory. What `body` throws comes out
    * as it is, and then, as after an abort, nothing is stored. Throws ServiceError `request_too_large` past `maxBytes`.
@@ -74,10 +90,14 @@ export interface ImageStore {
   delete(key: string): Promise<boolean>;
   /** Keys that start with `prefix` (any text, not only whole folders), in ASCII order. */
   list(prefix: string): AsyncIterable<string>;
+  /** The same with what a listing knows of each; an object deleted meanwhile may be left out. */
+  listObjects(prefix: string): AsyncIterable<ListedObject>;
   /** A link that reads the object without credentials, or null when this kind of store has none (disk). */
   presign(key: string, options: PresignOptions): Promise<string | null>;
   /** Throws StorageError when the storage cannot be written now. Cheap enough for a readiness check. */
   probe(): Promise<void>;
+  /** Removes what killed processes left half written, long after they must have ended; tells how many pieces. */
+  removeLeftovers(): Promise<number>;
   close(): Promise<void>;
 }
 

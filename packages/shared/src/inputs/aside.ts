@@ -28,7 +28,7 @@ export interface Aside {
 
 /** Throws StorageError when no folder can be made. */
 export async function openAside(): Promise<Aside> {
-  await removeLeftBehind();
+  await removeLeftAside();
   let folder = await makeFolder();
   const remove = async (path: string): Promise<void> => await rm(path, { force: true }).catch(() => undefined); // goes with the folder
   return {
@@ -86,8 +86,9 @@ function away(error: unknown): StorageError {
   return new StorageError(`The folder for temporary files cannot be written (${errnoOf(error)}).`, error);
 }
 
-/** Only tidying up: whatever cannot be read or removed is left to the operator. */
-async function removeLeftBehind(): Promise<void> {
+/** Only tidying up: whatever cannot be read or removed is left to the operator. Tells how many folders it has removed. */
+export async function removeLeftAside(): Promise<number> {
+  let removed = 0;
   const names = await readdir(tmpdir()).catch(() => []);
   for (const name of names.filter((each) => each.startsWith(PREFIX))) {
     const folder = join(tmpdir(), name);
@@ -96,8 +97,15 @@ async function removeLeftBehind(): Promise<void> {
       () => 0,
     );
     if (age < LEFT_BEHIND_MS || isRunning(Number.parseInt(name.slice(PREFIX.length), 10))) continue;
-    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    if (
+      await rm(folder, { recursive: true }).then(
+        () => true,
+        () => false,
+      )
+    )
+      removed += 1;
   }
+  return removed;
 }
 
 /** Another user's process counts as running. */

@@ -1,22 +1,42 @@
 // The state machine of a call, as typed functions over the Lua steps. Each step is atomic and safe to repeat.
 //
-//   call:  no outcome ──begin-attempt──▶ attempt open ──note-answer──▶ answered ──finish-attempt──▶ succeeded | failed
-//              │  ▲                          │                                        │
-//              │  └── retry, later ──────────┴── worker lost: closed as unknown ──────┘ images missing: again
-//              ├──withhold-calls (cancel, time over)──▶ withheld
-//              └──fail-call (an input image is gone)──▶ failed, without an attempt
+//   planned ─room, inputs, permit─▶ ready ─begin-attempt─▶ sent ─note-answer─▶ answered ─stored, finish-attempt─▶ recorded
+//
+//   ready    ─limit stopped, no room─▶ planned
+//   sent     ─error, finish-attempt─▶ planned (retry, later, pause) | failed (final, MAX_ATTEMPTS)
+//   sent, answered ─worker lost: the next begin-attempt closes the row as unknown─▶ sent (once) | failed (outcome_unknown)
+//   answered ─storage away: note-spooled; links: with note-answer─▶ spooled ─drained: finish-attempt─▶ recorded
+//   spooled  ─over `until`, finish-attempt─▶ failed (result_lost)
+//   recorded ─every image is there─▶ succeeded; ─some are missing─▶ planned (counted as unknown) | failed (result_lost)
+//   planned  ─withhold-calls (cancel, time over)─▶ withheld; ─fail-call (an input is gone)─▶ failed, without an attempt
+//
 //   job:   queued ─▶ in_progress ─▶ completed | incomplete | failed | cancelled | expired ──retry-job──▶ queued, run+1
 //
-// What a crash leaves behind: before begin-attempt nothing; after it an open row, which the next begin-attempt of the
-// call (or fail-call) closes as unknown; after note-answer a row known to be paid; stored bytes are found under their
-// fixed key. Whatever a request needs (its permit, its input images) is taken before begin-attempt, so that a crash or
-// failure while taking it leaves nothing: between begin-attempt and the socket nothing is awaited that could be known before.
+//   A crash right after…     leaves…                                      and is mended by…
+//   room, inputs, permit     room and lease till they run out (45 s)      nobody: nothing was sent
+//   begin-attempt            an open row, perhaps a request in flight     the next worker of the item: `unknown`, at most one more
+//   the reply                the same; a URL reply's links once noted     the same; links are followed by any worker (drain)
+//   note-answer              a row known to be paid                       the same; the cost counts as paid, not as possible
+//   an image stored          bytes under their fixed key                  recover-stored: found and recorded, not bought
+//   the spool file           a file Redis knows nothing of                any worker of the host: noted, then drained. A worker
+//                                                                         of another host may be quicker: then it is `unknown`
+//   note-spooled             the file, perhaps a copy in Redis            drain: that host's workers, or any with the copy; past
+//                                                                         `until` the call fails as paid and lost, not bought again
+//   a drained image stored   as «an image stored», the file still there   the next drain: finds it stored, goes on
+//   finish-attempt           an item, a file without work                 replay finds the outcome; drain removes the file
+//
+// While an answer is spooled its call is neither sent again nor withheld nor failed (`spooled` in the call's row), and the
+// sweep adds no item for it. A worker frozen past its lock is refused by begin-attempt; what it brings late is kept if the
+// call has no outcome yet, and never replaces an image. Whatever a request needs (room, inputs, permit) is taken before
+// begin-attempt: between it and the socket nothing is awaited that could have been known before.
 import { loadScript, runScript, type Script } from '../base/redis.ts';
+import { runUntilDurable } from '../base/replicas.ts';
 import {
   type AttemptOutcome,
   type AttemptRow,
   type ImageRow,
   type JobStatus,
+  type SpooledAnswerRow,
   type StoredError,
   toStoredImageRow,
 } from './record.ts';
@@ -27,6 +47,7 @@ const BEGIN = load('begin-attempt');
 const NOTE_ANSWER = load('note-answer');
 const FINISH = load('finish-attempt');
 const FAIL_CALL = load('fail-call');
+const CLOSE_LOST = load('close-lost');
 
 export interface Gate {
   readonly jobId: string;
@@ -36,6 +57,11 @@ export interface Gate {
   readonly lockToken: string;
   readonly onUnknown: 'retry' | 'fail';
   readonly upstreamKeyHash: string;
+  /** This process must still hold room in its host's spool: the hash of that, and its name in it. */
+  readonly spoolRoomHash: string;
+  readonly processId: string;
+  /** The item's place in its lane. */
+  readonly tag: number;
   readonly buckets: readonly string[];
   readonly epoch: number;
   /** This permit is the probe of a paused key. */
@@ -51,15 +77,54 @@ export type GateAnswer =
       readonly moderated: number;
       readonly unknown: number;
     }
-  | { readonly kind: 'gone' | 'done' | 'withheld' | 'lost' | 'stale' | 'unknown' };
+  | {
+      readonly kind:
+        | 'gone'
+        | 'done'
+        | 'withheld'
+        | 'lost'
+        | 'stale'
+        | 'spooled'
+        | 'unknown'
+        | 'no-room'
+        | 'unreplicated';
+    };
+
+/** What its attempt ended as when too few replicas had its row for it to be sent. */
+const NOT_REPLICATED = 'redis_not_replicated';
 
 /** The paying gate. Only after `go` may the request be sent, once. */
 export async function beginAttempt(steps: JobSteps, gate: Gate): Promise<GateAnswer> {
+  const { replicas, ...master } = steps;
+  if (replicas === undefined) return passGate(master, gate);
+  const { kind, answer } = await replicas.run(() => passGate(master, gate));
+  if (answer !== undefined && (kind === 'done' || answer.kind !== 'go')) return answer;
+  if (answer?.kind === 'go') await closeUnsent(master, gate, answer.seq);
+  return { kind: 'unreplicated' };
+}
+
+/** On the master alone: what gets lost of it leaves the row open, and so `unknown` rather than forgotten. */
+async function closeUnsent(master: JobSteps, { jobId, call, row }: Gate, seq: number): Promise<void> {
+  await finishAttempt(master, {
+    jobId,
+    call,
+    seq,
+    outcome: 'failed',
+    facts: { code: NOT_REPLICATED },
+    count: '',
+    isFinal: false,
+    error: null,
+    images: [],
+    callImages: row.images,
+  });
+}
+
+async function passGate(steps: JobSteps, gate: Gate): Promise<GateAnswer> {
   const { redis, keys } = steps;
   const reply = (await runScript(
     redis,
     BEGIN,
-    [keys.job(gate.jobId), gate.lockKey, gate.upstreamKeyHash, ...gate.buckets],
+    [keys.job(gate.jobId), gate.lockKey, gate.upstreamKeyHash, gate.spoolRoomHash, ...gate.buckets],
     [
       gate.call,
       gate.lockToken,
@@ -68,6 +133,8 @@ export async function beginAttempt(steps: JobSteps, gate: Gate): Promise<GateAns
       gate.epoch,
       gate.isProbe ? 1 : 0,
       JSON.stringify(gate.row),
+      gate.tag,
+      gate.processId,
     ],
   )) as [GateAnswer['kind'], number, number, number, number];
   if (reply[0] !== 'go') return { kind: reply[0] };
@@ -89,6 +156,13 @@ export type AttemptFacts = Partial<
   >
 >;
 
+/** Links of an answer, and for how long this worker alone follows them. */
+export interface NotedLinks {
+  readonly row: SpooledAnswerRow;
+  readonly owner: string;
+  readonly leaseMs: number;
+}
+
 /** The reply is here and paid. Never throws away the row; false when there is no such attempt. */
 export async function noteAnswer(
   steps: JobSteps,
@@ -96,8 +170,12 @@ export async function noteAnswer(
   call: number,
   seq: number,
   facts: AttemptFacts,
+  links: NotedLinks | null = null,
 ): Promise<boolean> {
-  return (await runScript(steps.redis, NOTE_ANSWER, [steps.keys.job(jobId)], [call, seq, JSON.stringify(facts)])) === 1;
+  const { keys } = steps;
+  const waits = links === null ? '' : JSON.stringify(links.row);
+  const args = [call, seq, JSON.stringify(facts), waits, links?.leaseMs ?? 0, links?.owner ?? ''];
+  return (await runUntilDurable(steps, NOTE_ANSWER, [keys.job(jobId)], args)) === 1;
 }
 
 export interface Finish {
@@ -126,9 +204,9 @@ export interface Finished {
 
 /** Closes an attempt and records what it brought. First write wins; repeating it changes nothing. */
 export async function finishAttempt(steps: JobSteps, finish: Finish): Promise<Finished> {
-  const { redis, keys } = steps;
-  const reply = (await runScript(
-    redis,
+  const { keys } = steps;
+  const reply = (await runUntilDurable(
+    steps,
     FINISH,
     [keys.job(finish.jobId)],
     [
@@ -158,7 +236,7 @@ export interface CallFailure {
 }
 
 export type FailedCall =
-  | { readonly kind: 'gone' | 'done' | 'lost' }
+  | { readonly kind: 'gone' | 'done' | 'lost' | 'spooled' }
   /** `jobEnded`: the job's status when this was the last call, else null. */
   | { readonly kind: 'withheld' | 'failed'; readonly jobEnded: JobStatus | null };
 
@@ -173,4 +251,18 @@ export async function failCall(steps: JobSteps, failure: CallFailure): Promise<F
   )) as [FailedCall['kind'], (JobStatus | '')?];
   if (kind !== 'withheld' && kind !== 'failed') return { kind };
   return { kind, jobEnded: ended === undefined || ended === '' ? null : ended };
+}
+
+/**
+ * Closes the open attempt of a call that has its outcome from an earlier one, for a worker that is lost; whoever holds the
+ * call's queue item may say so. Whether there was one to close.
+ */
+export async function closeLost(
+  { redis, keys }: JobSteps,
+  jobId: string,
+  call: number,
+  lockKey: string,
+  lockToken: string,
+): Promise<boolean> {
+  return (await runScript(redis, CLOSE_LOST, [keys.job(jobId), lockKey], [call, lockToken])) === 1;
 }

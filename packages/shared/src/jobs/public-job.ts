@@ -23,7 +23,15 @@ const OWN_ERRORS: Readonly<Record<string, { type: string; message: string }>> = 
   },
 };
 
-export function toPublicJob(record: JobRecord, linkOf: LinkMaker) {
+/** Where a job stands in its lane; null: no call of it is in line, or nobody asked. */
+export interface PublicWait {
+  /** Calls that go before its first waiting one. */
+  readonly position: number;
+  /** null = not known. */
+  readonly expectedSeconds: number | null;
+}
+
+export function toPublicJob(record: JobRecord, linkOf: LinkMaker, wait: PublicWait | null = null) {
   const { spec } = record;
   const errors = errorsOf(record);
   const withheld = errors.filter((error) => error.code === 'cancelled' || error.code === 'expired').length;
@@ -41,6 +49,8 @@ export function toPublicJob(record: JobRecord, linkOf: LinkMaker) {
     expires_at: toUnixSeconds(record.expiresAt),
     cancel_requested_at: toUnixSeconds(record.cancelAt),
     run: record.run,
+    queue_position: wait?.position ?? null,
+    expected_wait_seconds: wait?.expectedSeconds ?? null,
     input: spec.input,
     progress: {
       images_requested: spec.calls.reduce((sum, call) => sum + call.length, 0),
@@ -114,8 +124,8 @@ function usageOf(record: JobRecord) {
   };
 }
 
-/** What an attempt may have cost beyond what is known: all of it when its outcome is unknown. */
-function possibleExtraOf(attempt: AttemptRow): number | null {
+/** What an attempt may have cost beyond what is known, micro-USD: all of it when its outcome is unknown. null: no price is known. */
+export function possibleExtraOf(attempt: AttemptRow): number | null {
   if (attempt.outcome === 'unknown' && attempt.costMicroUsd === undefined) return attempt.upperBoundMicroUsd ?? null;
   return attempt.extraMicroUsd ?? (attempt.extraMicroUsd === null ? null : 0);
 }

@@ -31,11 +31,29 @@ export interface CallState {
   readonly moderated: number;
   /** Number of the attempt under way, 0 = none. */
   readonly open: number;
+  /** Attempts whose answers are paid and wait for storage; absent = none. */
+  readonly spooled?: number;
   readonly outcome: '' | 'succeeded' | 'failed' | 'withheld';
   readonly error?: StoredError | null;
 }
 
 export type AttemptOutcome = 'succeeded' | 'rejected' | 'failed' | 'unknown';
+
+/** An answer that is paid, but whose images are not all in storage yet: where they wait. */
+export interface SpooledAnswerRow {
+  /** Until when they can be had, unix ms; after that they count as lost. */
+  readonly until: number;
+  /** The host whose spool holds images of it; null when only links are left. */
+  readonly host: string | null;
+  /** In the order of `images`: links still to be followed; null = it is not a link, or it has been followed. */
+  readonly links?: readonly (string | null)[];
+  /** In the same order, with links; absent = there are none. */
+  readonly revisedPrompts?: readonly (string | null)[];
+  /** How many images the answer brought. */
+  readonly images: number;
+  /** Why one of them can never be had. */
+  readonly lost?: StoredError;
+}
 
 export interface AttemptRow {
   readonly at: number;
@@ -60,6 +78,7 @@ export interface AttemptRow {
   /** Those of `inputTokens` that input images took; the others are text. Absent when 0. */
   readonly inputImageTokens?: number;
   readonly outputTokens?: number;
+  readonly spooled?: SpooledAnswerRow;
   /** Absent when the upstream said nothing that does not stand in `spec.body` (the format: in `spec.outputFormat`). */
   readonly echo?: ReplyEcho;
 }

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ImageFormat } from '../images/keys.ts';
 import type { Operation } from '../models/rules.ts';
+import type { OnUnknown } from '../requests/envelope.ts';
 import type { InputRef, InputSet } from '../requests/inputs.ts';
 import type { Priority } from '../requests/submission.ts';
 import type { Webhook } from '../requests/webhook.ts';
@@ -27,6 +28,8 @@ export interface JobSpec {
   readonly metadata: Readonly<Record<string, string>>;
   readonly priority: Priority;
   readonly expiresAfterSeconds: number;
+  /** What becomes of a call whose outcome is unknown; null = as the worker's ON_UNKNOWN says. */
+  readonly onUnknown: OnUnknown | null;
   /** How OpenAI-shaped replies carry the images; null = as the route does by default. */
   readonly responseFormat: 'url' | 'b64_json' | null;
   readonly batchId: string | null;
@@ -49,6 +52,7 @@ const USUAL = {
   warnings: [],
   metadata: {},
   priority: 'normal',
+  onUnknown: null,
   responseFormat: null,
   customId: null,
   webhook: null,

@@ -34,6 +34,7 @@ const SPEC: JobSpec = {
   metadata: {},
   priority: 'normal',
   expiresAfterSeconds: 3_600,
+  onUnknown: null,
   responseFormat: null,
   batchId: null,
   customId: null,
@@ -56,6 +57,8 @@ const TOKEN = 'worker-1:0';
 async function gateOf(jobId: string, call: number, changes: Partial<Gate> = {}): Promise<Gate> {
   const lockKey = `{${server.prefix}}:lock:${randomUUID()}`;
   await steps.redis.set(lockKey, TOKEN);
+  const spoolRoomHash = steps.keys.spoolRoom('host-1');
+  await steps.redis.hset(spoolRoomHash, 'process-1', `1 ${Date.now() + 60_000}`);
   return {
     jobId,
     call,
@@ -63,6 +66,9 @@ async function gateOf(jobId: string, call: number, changes: Partial<Gate> = {}):
     lockToken: TOKEN,
     onUnknown: 'retry',
     upstreamKeyHash: steps.keys.upstreamKey('default'),
+    spoolRoomHash,
+    processId: 'process-1',
+    tag: 7,
     buckets: [steps.keys.bucket('default', 'gpt-image-2')],
     epoch: 0,
     isProbe: false,
@@ -460,7 +466,11 @@ describe('a retry', () => {
     expect(await retryJob(steps, id, SPEC)).toEqual({ kind: 'open' });
     await finishAttempt(steps, failure(id, 1, await begin(id, 1)));
     expect((await job(id)).status).toBe('incomplete');
-    expect(await retryJob(steps, id, SPEC)).toEqual({ kind: 'retried', run: 2, calls: [1] });
+    expect(await retryJob(steps, id, SPEC)).toMatchObject({
+      kind: 'retried',
+      run: 2,
+      items: [{ jobId: id, call: 1, run: 2 }],
+    });
     const again = await job(id);
     expect(again).toMatchObject({ status: 'queued', run: 2, finishedAt: null });
     expect(again.images.size).toBe(1);

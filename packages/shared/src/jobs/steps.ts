@@ -1,8 +1,10 @@
 // Steps of a whole job, typed over their Lua: record it, withhold its calls, open it again. Each is atomic and safe to repeat.
 // Those of a call and its attempts are in attempt-steps.ts.
-import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript, type Script } from '../base/redis.ts';
+import { type DurableRedis, runDurably } from '../base/replicas.ts';
+import type { Full, OpenCalls } from '../lanes/queue-room.ts';
+import { type CallItem, type PlacedItem, priorityOf, waitingItemsKey } from '../queues/call-queue.ts';
 import { toWebhookMark } from '../requests/webhook.ts';
 import type { JobStatus } from './record.ts';
 import { encodeSpec, type JobSpec } from './spec.ts';
@@ -13,17 +15,19 @@ const CREATE = loadScript(
   import.meta.url,
   'lua/unanswered.lua',
   'lua/idempotency.lua',
+  'lua/lane.lua',
   'lua/lib.lua',
   'lua/create-job.lua',
 );
 const WITHHOLD = load('withhold-calls');
 const RETRY = load('retry-job');
+const TAG_CALLS = load('tag-calls');
+const PLAN_PLACE = loadScript(import.meta.url, 'lua/lane.lua', 'lua/plan-place.lua');
 
 /** The sweep looks at a new job for the first time after this long; by then its items have long been added. */
 const FIRST_LOOK_MS = 15_000;
 
-export interface JobSteps {
-  readonly redis: Redis;
+export interface JobSteps extends DurableRedis {
   readonly keys: Keys;
   /** How long an ended job is kept, ms; Infinity = for ever. */
   readonly retentionMs: number;
@@ -35,7 +39,16 @@ export interface Idempotency {
 }
 
 export type Created =
-  | { readonly kind: 'created'; readonly id: string; readonly createdAt: number }
+  /** `items` are to be queued; so many others go before the first. */
+  | {
+      readonly kind: 'created';
+      readonly id: string;
+      readonly createdAt: number;
+      readonly ahead: number;
+      readonly items: readonly PlacedItem[];
+    }
+  /** Nothing was recorded. */
+  | ({ readonly kind: 'full'; readonly id: string } & Full)
   | { readonly kind: 'exists'; readonly id: string }
   /** A client's own retry: this is what its earlier try has made. */
   | { readonly kind: 'joined'; readonly id: string }
@@ -47,7 +60,8 @@ const IDEMPOTENCY_LIFE_MS = 48 * 3_600_000;
 
 /**
  * Records a job. `exists`: the id or idempotency key was used before; `conflict`: for another body. `asking`: the client
- * that waits for the reply; null when nobody may join, as when its idempotency key says what is the same.
+ * that waits for the reply; null when nobody may join, as when its idempotency key says what is the same. `limits`: null
+ * when the job is taken however many calls are open, as those of a batch are.
  */
 export async function createJob(
   steps: JobSteps,
@@ -55,11 +69,12 @@ export async function createJob(
   spec: JobSpec,
   idempotency: Idempotency | null,
   asking: Asking | null = null,
+  limits: OpenCalls | null = null,
 ): Promise<Created> {
-  const { redis, keys } = steps;
+  const { keys } = steps;
   const images = spec.calls.reduce((sum, call) => sum + call.length, 0);
-  const reply = (await runScript(
-    redis,
+  const reply = (await runDurably(
+    steps,
     CREATE,
     [
       keys.job(id),
@@ -68,6 +83,8 @@ export async function createJob(
       keys.idempotency(spec.account, idempotency?.keyHash ?? ''),
       keys.accounts,
       keys.unanswered(spec.account, asking?.fingerprint ?? ''),
+      keys.lane(spec.lane),
+      waitingItemsKey(keys, spec.lane),
     ],
     [
       id,
@@ -83,9 +100,36 @@ export async function createJob(
       toWebhookMark(spec.webhook),
       asking?.asker ?? '',
       asking?.isRetry === true ? 1 : 0,
+      spec.lane,
+      spec.priority,
+      imagesOfCalls(spec),
+      limits?.lane ?? 0,
+      limits?.account ?? 0,
     ],
-  )) as [Created['kind'], string, number];
-  return { kind: reply[0], id: reply[1], createdAt: reply[2] };
+    'The job may have been recorded nevertheless: look it up, or repeat this with the same Idempotency-Key.',
+  )) as CreateReply;
+  if (reply[0] === 'full') return { id: reply[1], ...toFull(reply[2], reply[3], reply[4]) };
+  if (reply[0] !== 'created') return { kind: reply[0], id: reply[1] };
+  const [, newId, createdAt, ahead, base, ...tags] = reply;
+  const items = tags.map((tag, call) => toPlaced({ jobId: newId, call, run: 1 }, tag, base));
+  return { kind: 'created', id: newId, createdAt, ahead, items };
+}
+
+type CreateReply =
+  | ['created', id: string, createdAt: number, ahead: number, base: number, ...tags: number[]]
+  | ['full', id: string, limit: keyof OpenCalls, inLane: number, ofAccount: number]
+  | [Exclude<Created['kind'], 'created' | 'full'>, id: string];
+
+function toFull(limit: keyof OpenCalls, lane: number, account: number): { readonly kind: 'full' } & Full {
+  return { kind: 'full', limit, open: { lane, account } };
+}
+
+function imagesOfCalls({ calls }: Pick<JobSpec, 'calls'>): string {
+  return JSON.stringify(calls.map((images) => images.length));
+}
+
+function toPlaced(item: CallItem, tag: number, base: number): PlacedItem {
+  return { ...item, tag, priority: priorityOf(tag, base) };
 }
 
 export type Withheld = { readonly kind: 'gone' } | { readonly kind: 'ended' | 'done'; readonly status: JobStatus };
@@ -97,34 +141,95 @@ export async function withholdCalls(
   calls: number,
   reason: 'cancelled' | 'expired',
 ): Promise<Withheld> {
-  const { redis, keys } = steps;
-  const reply = (await runScript(redis, WITHHOLD, [keys.job(jobId)], [reason, calls, toRetention(steps)])) as [
-    Withheld['kind'],
-    JobStatus,
-  ];
+  const reply = (await runDurably(
+    steps,
+    WITHHOLD,
+    [steps.keys.job(jobId)],
+    [reason, calls, toRetention(steps)],
+    'Calls may have been withheld nevertheless; repeating this does no harm.',
+  )) as [Withheld['kind'], JobStatus];
   return reply[0] === 'gone' ? { kind: 'gone' } : { kind: reply[0], status: reply[1] };
 }
 
 export type Retried =
   | { readonly kind: 'gone' | 'open' | 'whole' }
-  | { readonly kind: 'retried'; readonly run: number; readonly calls: readonly number[] };
+  /** `items` are to be queued. */
+  | { readonly kind: 'retried'; readonly run: number; readonly items: readonly PlacedItem[] }
+  | ({ readonly kind: 'full' } & Full);
 
-/** Opens an ended job for a new run of its calls without images. A caller can't while the job's batch is running. */
+/**
+ * Opens an ended job for a new run of its calls without images. A caller can't while the job's batch is running. `limits`
+ * as for `createJob`.
+ */
 export async function retryJob(
   steps: JobSteps,
   jobId: string,
   spec: JobSpec,
   by: 'caller' | 'batch' = 'caller',
+  limits: OpenCalls | null = null,
 ): Promise<Retried> {
-  const { redis, keys } = steps;
-  const reply = (await runScript(
-    redis,
+  const { keys } = steps;
+  const reply = (await runDurably(
+    steps,
     RETRY,
-    [keys.job(jobId)],
-    [spec.calls.length, spec.expiresAfterSeconds * 1_000, FIRST_LOOK_MS, by === 'batch' ? 1 : 0],
-  )) as [Retried['kind'], number, ...number[]];
-  const [kind, run, ...calls] = reply;
-  return kind === 'retried' ? { kind, run, calls } : { kind };
+    [keys.job(jobId), keys.lane(spec.lane)],
+    [
+      imagesOfCalls(spec),
+      spec.expiresAfterSeconds * 1_000,
+      FIRST_LOOK_MS,
+      by === 'batch' ? 1 : 0,
+      spec.lane,
+      spec.priority,
+      limits?.lane ?? 0,
+      limits?.account ?? 0,
+    ],
+    'The job may run again nevertheless: look it up.',
+  )) as RetryReply;
+  if (reply[0] === 'full') return toFull(reply[1], reply[2], reply[3]);
+  if (reply[0] !== 'retried') return { kind: reply[0] };
+  const [kind, run, base, ...callsAndTags] = reply;
+  const items: PlacedItem[] = [];
+  for (let i = 0; i + 1 < callsAndTags.length; i += 2) {
+    const [call = 0, tag = 0] = callsAndTags.slice(i, i + 2);
+    items.push(toPlaced({ jobId, call, run }, tag, base));
+  }
+  return { kind, run, items };
+}
+
+type RetryReply =
+  | ['gone' | 'open' | 'whole']
+  | ['full', limit: keyof OpenCalls, inLane: number, ofAccount: number]
+  | ['retried', run: number, base: number, ...callsAndTags: number[]];
+
+/** New places at the end of their flow for calls whose items have to be queued once more; none when the job is gone. */
+export async function tagCalls(
+  { redis, keys }: Pick<JobSteps, 'redis' | 'keys'>,
+  spec: JobSpec,
+  items: readonly CallItem[],
+): Promise<PlacedItem[]> {
+  const [first] = items;
+  if (first === undefined) return [];
+  const images = items.map(({ call }) => spec.calls[call]?.length ?? 1);
+  const [base = 0, ...tags] = (await runScript(
+    redis,
+    TAG_CALLS,
+    [keys.job(first.jobId), keys.lane(spec.lane)],
+    [spec.priority, JSON.stringify(images)],
+  )) as number[];
+  return tags.flatMap((tag, index) => {
+    const item = items[index];
+    return item === undefined ? [] : [toPlaced(item, tag, base)];
+  });
+}
+
+/** How many waiting items would go before the first call of a job, were it recorded now. Records nothing. */
+export async function planPlace(
+  { redis, keys }: Pick<JobSteps, 'redis' | 'keys'>,
+  first: Pick<JobSpec, 'account' | 'lane' | 'priority'> & { readonly images: number },
+): Promise<number> {
+  const { account, lane, priority, images } = first;
+  const place = [keys.lane(lane), waitingItemsKey(keys, lane)];
+  return (await runScript(redis, PLAN_PLACE, place, [account, priority, images])) as number;
 }
 
 /** How long an ended job is kept, as the Lua steps take it: 0 = for ever. */

@@ -14,6 +14,12 @@ export async function readStatus(redis: Redis, keys: Keys, id: string): Promise<
   return state === null ? null : (JSON.parse(state) as Pick<JobRecord, 'status'>).status;
 }
 
+/** The statuses of several, in their order, in one round trip; null for those that are not there. */
+export async function readStatuses(redis: Redis, keys: Keys, ids: readonly string[]): Promise<(JobStatus | null)[]> {
+  const states = await Promise.all(ids.map((id) => redis.hget(keys.job(id), 'state')));
+  return states.map((state) => (state === null ? null : (JSON.parse(state) as Pick<JobRecord, 'status'>).status));
+}
+
 export interface JobFilter {
   readonly status?: JobStatus;
   readonly operation?: Operation;

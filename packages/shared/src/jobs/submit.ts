@@ -1,17 +1,20 @@
 // From a validated submission to a recorded, queued job: record first, queue items second. A crash between the two is
 // mended by the sweep, so an answer is given only after the record is written.
 import { newJobId } from '../base/ids.ts';
+import type { OpenCalls } from '../lanes/queue-room.ts';
 import type { CallItem, CallQueues } from '../queues/call-queue.ts';
 import { planCalls } from '../requests/plan.ts';
 import type { Submission } from '../requests/submission.ts';
 import type { JobRecord } from './record.ts';
 import type { JobSpec } from './spec.ts';
-import { type Created, createJob, type Idempotency, type JobSteps } from './steps.ts';
+import { type Created, createJob, type Idempotency, type JobSteps, tagCalls } from './steps.ts';
 import type { Asking } from './unanswered.ts';
 
 export interface SubmitDeps {
   readonly steps: JobSteps;
   readonly queues: CallQueues;
+  /** How many calls may be open before further jobs are refused; null where jobs are always taken. */
+  readonly mostOpenCalls: OpenCalls | null;
   /** Images a minute the operator told for a model, null when not told; a call never carries more. */
   readonly imagesPerMinuteOf: (model: string) => number | null;
   /** The job is recorded but its items could not be queued: Redis went away in between. The sweep queues them. */
@@ -20,7 +23,7 @@ export interface SubmitDeps {
 
 /**
  * Records the job and queues its calls. Rejects only while nothing is recorded: once it is, the job is accepted, also
- * when queueing fails. `exists`, `joined` and `conflict` queue nothing.
+ * when queueing fails. Whatever is not `created` queues nothing.
  */
 export async function submitJob(
   deps: SubmitDeps,
@@ -40,10 +43,10 @@ export async function submitSpec(
   idempotency: Idempotency | null,
   asking: Asking | null = null,
 ): Promise<Created> {
-  const created = await createJob(deps.steps, id, spec, idempotency, asking);
+  const created = await createJob(deps.steps, id, spec, idempotency, asking, deps.mostOpenCalls);
   if (created.kind !== 'created') return created;
   try {
-    await deps.queues.add(spec.lane, spec.priority, itemsOf(created.id, spec.calls.keys(), 1));
+    await deps.queues.add(spec.lane, created.items);
   } catch (error) {
     deps.onQueueError(created.id, error);
   }
@@ -72,6 +75,7 @@ export function toJobSpec(
     metadata: submission.metadata,
     priority: submission.priority,
     expiresAfterSeconds: submission.expiresAfterSeconds,
+    onUnknown: submission.onUnknown,
     responseFormat: request.responseFormat,
     batchId: null,
     customId: null,
@@ -79,13 +83,16 @@ export function toJobSpec(
   };
 }
 
-/** The queue items of the given calls in one run. */
-export function itemsOf(jobId: string, calls: Iterable<number>, run: number): CallItem[] {
-  return [...calls].map((call) => ({ jobId, call, run }));
+/** The items of calls that still lack an outcome. */
+export function openItemsOf({ id: jobId, calls, run }: JobRecord): CallItem[] {
+  return [...calls.keys()].filter((k) => calls[k]?.outcome === '').map((call) => ({ jobId, call, run }));
 }
 
-/** The items of calls that still lack an outcome. */
-export function openItemsOf(record: JobRecord): CallItem[] {
-  const open = [...record.calls.keys()].filter((k) => record.calls[k]?.outcome === '');
-  return itemsOf(record.id, open, record.run);
+/** Queues calls of a job once more, at the end of their flow: their items have got lost. An item that is there stays. */
+export async function queueAgain(
+  { steps, queues }: Pick<SubmitDeps, 'steps' | 'queues'>,
+  { spec }: Pick<JobRecord, 'spec'>,
+  items: readonly CallItem[],
+): Promise<void> {
+  await queues.add(spec.lane, await tagCalls(steps, spec, items));
 }

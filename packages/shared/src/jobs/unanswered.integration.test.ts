@@ -43,6 +43,7 @@ const SPEC: JobSpec = {
   metadata: {},
   priority: 'normal',
   expiresAfterSeconds: 3_600,
+  onUnknown: null,
   responseFormat: null,
   batchId: null,
   customId: null,

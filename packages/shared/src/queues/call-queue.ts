@@ -1,20 +1,33 @@
-// The lanes: one BullMQ queue per model of the rules, `other` for unknown models. An item names a call and carries
-// nothing else; the record in Redis is the truth, so an item may vanish or come twice.
+// The lanes: one BullMQ queue per model of the rules, `other` for unknown models. An item names a call and its place in the
+// lane's order, and carries nothing else; the record in Redis is the truth, so an item may vanish or come twice. Places are
+// given by jobs/lua/lane.lua.
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { itemIdOf } from '../base/ids.ts';
 import type { Keys } from '../base/keys.ts';
 import { LANES } from '../models/rules.ts';
-import type { Priority } from '../requests/submission.ts';
 
 export interface CallItem {
   readonly jobId: string;
   readonly call: number;
   readonly run: number;
+  /** Its place among all calls the lane ever had; absent in items queued before there were places. */
+  readonly tag?: number;
 }
 
-/** BullMQ runs lower numbers first; items without a priority would overtake all others, so every item has one. */
-const PRIORITY: Readonly<Record<Priority, number>> = { high: 1_000, normal: 2_000, low: 3_000 };
+export interface PlacedItem extends CallItem {
+  readonly tag: number;
+  /** BullMQ runs lower numbers first; items without a priority would overtake all others, so every item has one. */
+  readonly priority: number;
+}
+
+/** BullMQ's. */
+export const LAST_PRIORITY = 2_097_151;
+
+/** The priority of a tag while the lane counts from `base`. What lies beyond the last one waits in the order it came. */
+export function priorityOf(tag: number, base: number): number {
+  return Math.max(1, Math.min(LAST_PRIORITY, tag - base));
+}
 
 export const ITEM_NAME = 'call';
 
@@ -27,8 +40,13 @@ export function itemLockKey(keys: Keys, lane: string, itemId: string): string {
   return `${keys.queuePrefix}:${laneQueueName(lane)}:${itemId}:lock`;
 }
 
+/** ZSET of a lane's waiting items in their order, by priority · 2^32: BullMQ's own layout, checked like `itemLockKey`. */
+export function waitingItemsKey(keys: Keys, lane: string): string {
+  return `${keys.queuePrefix}:${laneQueueName(lane)}:prioritized`;
+}
+
 export interface CallQueues {
-  add(lane: string, priority: Priority, items: readonly CallItem[]): Promise<void>;
+  add(lane: string, items: readonly PlacedItem[]): Promise<void>;
   /** Removes items that have not started; those under way stay. */
   remove(lane: string, items: readonly CallItem[]): Promise<void>;
   /** Which of the items are in their queue, in the same order. */
@@ -56,16 +74,16 @@ export function openCallQueues(redis: Redis, keys: Keys): CallQueues {
   };
   return {
     queue,
-    async add(lane, priority, items) {
-      const jobs = items.map((item) => ({
+    async add(lane, items) {
+      const jobs = items.map(({ priority, ...item }) => ({
         name: ITEM_NAME,
         data: item,
-        opts: { jobId: itemIdOf(item.jobId, item.call, item.run), priority: PRIORITY[priority] },
+        opts: { jobId: itemIdOf(item.jobId, item.call, item.run), priority },
       }));
       const [only] = jobs;
       // A transaction costs the client more than the step itself, and most jobs have one call.
       if (jobs.length === 1 && only !== undefined) await queue(lane).add(only.name, only.data, only.opts);
-      else await queue(lane).addBulk(jobs);
+      else if (jobs.length > 1) await queue(lane).addBulk(jobs);
     },
     async remove(lane, items) {
       await Promise.all(items.map((item) => queue(lane).remove(itemIdOf(item.jobId, item.call, item.run))));

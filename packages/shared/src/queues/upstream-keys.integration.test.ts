@@ -38,3 +38,36 @@ describe('readPause', () => {
     expect(await pause({ probeAt: NOW - 60_000 })).toBeNull();
   });
 });
+
+describe('readPause with several keys', () => {
+  const QUOTA = { status: 429, type: 'insufficient_quota', code: 'insufficient_quota', message: 'Exceeded.' };
+  const paused = (error: object) => ({ paused: JSON.stringify(error), probeAt: NOW + 30_000 });
+
+  /** Keys by when a worker last had them and what is kept of them. */
+  async function pauseAmong(known: Readonly<Record<string, readonly [seenAt: number, hash: object]>>) {
+    await test.redis.del(keys.upstreamKeys);
+    for (const [name, [seenAt, hash]] of Object.entries(known)) {
+      await test.redis.zadd(keys.upstreamKeys, seenAt, name);
+      await test.redis.del(keys.upstreamKey(name));
+      await test.redis.hset(keys.upstreamKey(name), { host: 'x', ...hash });
+    }
+    return readPause(test.redis, keys, NOW);
+  }
+
+  it('is null while one of them is used', async () => {
+    expect(await pauseAmong({ a: [NOW, paused(QUOTA)], b: [NOW, {}] })).toBeNull();
+  });
+
+  it('is an error when all are paused', async () => {
+    expect(await pauseAmong({ a: [NOW, paused(QUOTA)], b: [NOW - 59_000, paused(ERROR)] })).toEqual(ERROR);
+  });
+
+  it('leaves out keys no worker has any more', async () => {
+    expect(await pauseAmong({ a: [NOW, paused(QUOTA)], b: [NOW - 61_000, {}] })).toEqual(QUOTA);
+  });
+
+  it('goes by all that were known when no worker is there', async () => {
+    expect(await pauseAmong({ a: [NOW - 70_000, paused(QUOTA)], b: [NOW - 90_000, {}] })).toBeNull();
+    expect(await pauseAmong({ a: [NOW - 70_000, paused(QUOTA)], b: [NOW - 90_000, paused(ERROR)] })).toEqual(ERROR);
+  });
+});

@@ -3,8 +3,10 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
 
-/** The upstream keys there are; calls go out under any of them. */
-const UPSTREAM_KEYS: readonly string[] = ['default'];
+/** Of a system whose workers have not said yet which keys they have. */
+const ONLY_KEY = 'default';
+/** A key no worker has had for this long is not in use; they say so every 15 s. */
+const SEEN_MS = 60_000;
 
 /**
  * A probe is due and nobody makes it when this long has passed since: no call is waiting that could be it, and only new
@@ -20,10 +22,20 @@ export interface Pause {
   readonly message: string;
 }
 
-/** Why no call can go out: the first key's error when all are paused; null when one is not, or waits for a call to probe it. */
+/** Why no call can go out: one key's error when all are paused; null when one is not, or waits for a call to probe it. */
 export async function readPause(redis: Redis, keys: Keys, now: number): Promise<Pause | null> {
-  const pauses = await Promise.all(UPSTREAM_KEYS.map((key) => readPauseOf(redis, keys.upstreamKey(key), now)));
+  const names = await readNames(redis, keys, now);
+  const pauses = await Promise.all(names.map((name) => readPauseOf(redis, keys.upstreamKey(name), now)));
   return pauses.every((pause) => pause !== null) ? (pauses[0] ?? null) : null;
+}
+
+/** The keys workers had a moment ago; all that are known when no worker is there. */
+async function readNames(redis: Redis, keys: Keys, now: number): Promise<readonly string[]> {
+  const flat = await redis.zrange(keys.upstreamKeys, '0', '-1', 'WITHSCORES');
+  const known = flat.flatMap((name, index) => (index % 2 === 0 ? [{ name, seenAt: Number(flat[index + 1]) }] : []));
+  const recent = known.filter(({ seenAt }) => seenAt > now - SEEN_MS);
+  const names = (recent.length > 0 ? recent : known).map(({ name }) => name);
+  return names.length > 0 ? names : [ONLY_KEY];
 }
 
 async function readPauseOf(redis: Redis, hash: string, now: number): Promise<Pause | null> {

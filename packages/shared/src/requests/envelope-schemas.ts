@@ -1,6 +1,12 @@
 // The fields around OpenAI's body, for the OpenAPI document. They describe; envelope.ts checks.
 import * as z from 'zod';
-import { DEFAULT_EXPIRES_AFTER_SECONDS, MAX_EXPIRES_AFTER_SECONDS, METADATA_LIMITS, PRIORITIES } from './envelope.ts';
+import {
+  DEFAULT_EXPIRES_AFTER_SECONDS,
+  MAX_EXPIRES_AFTER_SECONDS,
+  METADATA_LIMITS,
+  ON_UNKNOWN,
+  PRIORITIES,
+} from './envelope.ts';
 import { JOB_EVENTS, LONGEST_WEBHOOK_URL } from './webhook.ts';
 
 const webhook = z.strictObject({
@@ -28,4 +34,10 @@ export const envelopeShape = {
     .max(MAX_EXPIRES_AFTER_SECONDS)
     .nullish()
     .describe(`Seconds until a call not yet sent is given up. Default ${DEFAULT_EXPIRES_AFTER_SECONDS}.`),
+  on_unknown: z
+    .enum(ON_UNKNOWN)
+    .nullish()
+    .describe(
+      'A call whose outcome is unknown may have been charged: `retry` makes it once more, `fail` never. Default: what the operator has set.',
+    ),
 };

@@ -1,5 +1,5 @@
-// The fields of a submission around OpenAI's body: webhook, metadata, priority, expires_after, dry_run. They are the same on
-// every submitting route; what is inside `input` belongs to validate.ts.
+// The fields of a submission around OpenAI's body: webhook, metadata, priority, expires_after, on_unknown, dry_run. They
+// are the same on every submitting route; what is inside `input` belongs to validate.ts.
 import { ServiceError } from '../base/errors.ts';
 import { codePointsOf } from '../models/text.ts';
 import type { Allowed } from './allowed.ts';
@@ -16,16 +16,22 @@ import {
 
 export type Priority = 'high' | 'normal' | 'low';
 
+/** What becomes of a call whose outcome is unknown: it may have been paid. `retry` makes it once more, `fail` never. */
+export type OnUnknown = 'retry' | 'fail';
+
 export interface Envelope {
   webhook: Webhook | null;
   metadata: Record<string, string>;
   priority: Priority;
   /** How long after submission a call not yet sent is given up. */
   expiresAfterSeconds: number;
+  /** null: as the worker's ON_UNKNOWN says. */
+  onUnknown: OnUnknown | null;
   dryRun: boolean;
 }
 
 export const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
+export const ON_UNKNOWN: readonly OnUnknown[] = ['retry', 'fail'];
 export const DEFAULT_EXPIRES_AFTER_SECONDS = 86_400;
 /** 30 days. */
 export const MAX_EXPIRES_AFTER_SECONDS = 2_592_000;
@@ -36,18 +42,11 @@ export const METADATA_LIMITS = { pairs: 16, key: 64, value: 512, bytes: 8_192 } 
 export const ENVELOPE_VALUES: Readonly<Record<string, Allowed>> = {
   priority: { kind: 'choice', values: PRIORITIES },
   expires_after: { kind: 'integer', min: 1, max: MAX_EXPIRES_AFTER_SECONDS },
+  on_unknown: { kind: 'choice', values: ON_UNKNOWN },
   dry_run: { kind: 'flag' },
 };
 
-/** Known fields whose feature is not built: refused, never ignored. */
-const NOT_BUILT: readonly string[] = ['on_unknown'];
-
-export const ENVELOPE_FIELDS: readonly string[] = [
-  'webhook',
-  'metadata',
-  ...Object.keys(ENVELOPE_VALUES),
-  ...NOT_BUILT,
-];
+export const ENVELOPE_FIELDS: readonly string[] = ['webhook', 'metadata', ...Object.keys(ENVELOPE_VALUES)];
 
 /** A body without nulls that holds the envelope's fields beside OpenAI's own → the two apart. */
 export function splitEnvelope(body: Readonly<Record<string, unknown>>) {
@@ -64,7 +63,6 @@ export function splitEnvelope(body: Readonly<Record<string, unknown>>) {
  */
 export function checkEnvelope(body: Readonly<Record<string, unknown>>, webhooks?: WebhookRules): ServiceError[] {
   return Object.entries(body).flatMap(([name, value]) => {
-    if (NOT_BUILT.includes(name)) return [unsupportedParameter(name, 'It is not available yet.')];
     if (name === 'webhook') return checkJobWebhook(value, webhooks);
     if (name === 'metadata') return checkMetadata(value);
     const allowed = Object.hasOwn(ENVELOPE_VALUES, name) ? ENVELOPE_VALUES[name] : undefined;
@@ -79,6 +77,7 @@ export function readEnvelope(body: Readonly<Record<string, unknown>>): Envelope 
     metadata: (body['metadata'] ?? {}) as Record<string, string>,
     priority: (body['priority'] ?? 'normal') as Priority,
     expiresAfterSeconds: (body['expires_after'] ?? DEFAULT_EXPIRES_AFTER_SECONDS) as number,
+    onUnknown: (body['on_unknown'] ?? null) as OnUnknown | null,
     dryRun: body['dry_run'] === true,
   };
 }

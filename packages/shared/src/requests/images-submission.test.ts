@@ -27,6 +27,7 @@ describe('a body of /v1/images', () => {
       webhook: null,
       metadata: {},
       expiresAfterSeconds: 86_400,
+      onUnknown: null,
       dryRun: false,
     });
     expect(checked.ok && checked.submission.request.warnings).not.toContain(
@@ -40,6 +41,7 @@ describe('a body of /v1/images', () => {
       metadata: { order: '42', none: null },
       priority: 'low',
       expires_after: 60,
+      on_unknown: 'fail',
     };
     const checked = validateImagesRequest('generation', { prompt: 'x', ...envelope }, context);
     expect(checked.ok && checked.submission).toMatchObject({
@@ -48,6 +50,7 @@ describe('a body of /v1/images', () => {
       metadata: { order: '42' },
       priority: 'low',
       expiresAfterSeconds: 60,
+      onUnknown: 'fail',
     });
     expect(checked.ok && Object.keys(checked.submission.request.input)).toEqual(['prompt']);
   });
@@ -62,7 +65,7 @@ describe('a body of /v1/images', () => {
 
   test.each([
     ['a plan', { prompt: 'x', dry_run: false }, [['unsupported_parameter', 'dry_run']]],
-    ['what is not built', { prompt: 'x', on_unknown: 'fail' }, [['unsupported_parameter', 'on_unknown']]],
+    ['an unknown choice', { prompt: 'x', on_unknown: 'ask' }, [['invalid_value', 'on_unknown']]],
     [
       'the shape of a job',
       { operation: 'generation', input: { prompt: 'x' } },

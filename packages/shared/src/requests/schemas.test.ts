@@ -33,7 +33,7 @@ test('no two schemas have the same name', () => {
   expect(new Set(ids).size).toBe(ids.length);
 });
 
-const envelope = ENVELOPE_FIELDS.filter((name) => name !== 'on_unknown');
+const envelope = ENVELOPE_FIELDS;
 const plain = (operation: Operation) => [...Object.keys(OWN_FIELDS), ...fieldsOf(operation).map(({ name }) => name)];
 const images = (operation: Operation, inForm: boolean) =>
   Object.keys(IMAGE_FIELDS).filter(
@@ -77,10 +77,25 @@ describe('documentation and check agree', () => {
     { input: { prompt, output_format: 'gif', frame_count: 16, frame_duration_ms: 655_350 } },
     { input: { prompt, output_format: 'svg', svg: { model: 'm', reasoning: { effort: 'xhigh' } } } },
     { input: { prompt, stream: false, partial_images: 0, response_format: 'url', model: null, n: null } },
-    { input: { prompt }, metadata: { a: '1', b: null }, priority: 'high', expires_after: 1, dry_run: true },
+    {
+      input: { prompt },
+      metadata: { a: '1', b: null },
+      priority: 'high',
+      expires_after: 1,
+      on_unknown: 'fail',
+      dry_run: true,
+    },
     { input: { prompt }, webhook: { url: 'https://example.com/hooks', events: ['job.completed', 'image.completed'] } },
     { input: { prompt }, webhook: { url: 'https://example.com/hooks', events: null } },
-    { input: { prompt }, metadata: null, webhook: null, priority: null, expires_after: null, dry_run: null },
+    {
+      input: { prompt },
+      metadata: null,
+      webhook: null,
+      priority: null,
+      expires_after: null,
+      on_unknown: null,
+      dry_run: null,
+    },
   ];
   const refused = [
     {},
@@ -111,6 +126,7 @@ describe('documentation and check agree', () => {
     { input: { prompt }, metadata: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [`k${i}`, ''])) },
     { input: { prompt }, priority: 'urgent' },
     { input: { prompt }, expires_after: 2_592_001 },
+    { input: { prompt }, on_unknown: 'ignore' },
     { input: { prompt }, dry_run: 'yes' },
   ];
 

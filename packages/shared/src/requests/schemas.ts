@@ -97,6 +97,16 @@ export const jobSchema = z
     expires_at: unixSeconds,
     cancel_requested_at: unixSeconds.nullable(),
     run: z.int().min(1),
+    queue_position: z
+      .int()
+      .min(0)
+      .nullable()
+      .describe('Calls that go before its first waiting one, of all accounts; null when none of its calls is in line.'),
+    expected_wait_seconds: z
+      .int()
+      .min(0)
+      .nullable()
+      .describe('Until its first waiting call starts, at the present rate; null when that is not known.'),
     input: z.record(z.string(), z.unknown()).describe('The request as accepted.'),
     progress,
     images: z.array(imageSchema),

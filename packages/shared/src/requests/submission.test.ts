@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ENVELOPE_FIELDS } from './envelope.ts';
 import { allOf } from './inputs.ts';
 import { validateSubmission } from './submission.ts';
 import { imageOf, inputsOf } from './test-inputs.ts';
@@ -36,6 +37,7 @@ describe('an accepted submission', () => {
       metadata: {},
       priority: 'normal',
       expiresAfterSeconds: 86_400,
+      onUnknown: null,
       dryRun: false,
     });
     expect(request).toMatchObject({ operation: 'generation', model: 'gpt-image-2.6-flare', input, warnings: [] });
@@ -49,6 +51,7 @@ describe('an accepted submission', () => {
       metadata: { order: '42' },
       priority: 'low',
       expires_after: 2_592_000,
+      on_unknown: 'retry',
       dry_run: true,
     };
     expect(submissionOf(given)).toMatchObject({
@@ -56,12 +59,13 @@ describe('an accepted submission', () => {
       metadata: { order: '42' },
       priority: 'low',
       expiresAfterSeconds: 2_592_000,
+      onUnknown: 'retry',
       dryRun: true,
     });
   });
 
   test('null is absent everywhere', () => {
-    const nulls = { webhook: null, metadata: null, priority: null, expires_after: null, dry_run: null, nonsense: null };
+    const nulls = Object.fromEntries([...ENVELOPE_FIELDS, 'nonsense'].map((name) => [name, null]));
     expect(submissionOf({ ...job, ...nulls })).toEqual(submissionOf(job));
     expect(submissionOf({ ...job, metadata: { a: null, b: '1' } }).metadata).toEqual({ b: '1' });
     expect(submissionOf({ ...job, input: { ...input, n: null, sise: null } })).toEqual(submissionOf(job));
@@ -116,7 +120,8 @@ describe('a refused submission', () => {
     ],
     [{ ...job, webhook: { url: 'ftp://example.com' } }, [['invalid_value', 'webhook.url']]],
     [{ ...job, webhook: { events: ['job.failed'] } }, [['missing_required_parameter', 'webhook.url']]],
-    [{ ...job, on_unknown: 'fail' }, [['unsupported_parameter', 'on_unknown']]],
+    [{ ...job, on_unknown: 'ignore' }, [['invalid_value', 'on_unknown']]],
+    [{ ...job, on_unknown: true }, [['invalid_type', 'on_unknown']]],
     [{ ...job, batch_id: 'batch_1' }, [['unknown_parameter', 'batch_id']]],
     [{ ...job, priority: 'urgent' }, [['invalid_value', 'priority']]],
     [{ ...job, priority: 1 }, [['invalid_type', 'priority']]],

@@ -7,7 +7,9 @@ describe('createMetrics', () => {
     const own = (await registry.getMetricsAsJSON()).filter(({ name }) => !/^(process|nodejs)_/.test(name));
     expect(own.length).toBeGreaterThan(14);
     for (const { name, help } of own) {
-      expect(name).toMatch(/^darkroom_[a-z0-9_]+(_total|_seconds|_flight|_paused|_calls|_events|_open)$/);
+      expect(name).toMatch(
+        /^darkroom_[a-z0-9_]+(_total|_seconds|_flight|_paused|_calls|_events|_open|_answers|_bytes)$/,
+      );
       expect(help.length).toBeGreaterThan(10);
     }
   });

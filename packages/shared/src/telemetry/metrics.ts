@@ -1,6 +1,7 @@
 // Every metric of Darkroom, declared once, with its closed set of labels. `model` is always a lane (a model of the
 // rules, or `other`), never a caller's text, so the number of series is bounded.
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { laneMetrics } from './lane-metrics.ts';
 import { registerOutboxDepth, webhookMetrics } from './webhook-metrics.ts';
 
 const HTTP_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
@@ -32,6 +33,7 @@ export function createMetrics({ readLaneDepths, readOutboxDepth }: MetricsOption
     ...eventStreamMetrics(registers),
     ...jobMetrics(registers),
     ...callMetrics(registers),
+    ...laneMetrics(registers),
     ...storageMetrics(registers),
     ...webhookMetrics(registers),
   };
@@ -84,6 +86,12 @@ function jobMetrics(registers: Registry[]) {
       labelNames: ['kind'] as const,
       registers,
     }),
+    laneUpkeep: new Counter({
+      name: 'darkroom_lane_upkeep_total',
+      help: "What was done to the lanes' books: cleared, flow_pruned, item_reordered, recounted.",
+      labelNames: ['kind'] as const,
+      registers,
+    }),
   };
 }
 
@@ -122,6 +130,18 @@ function callMetrics(registers: Registry[]) {
       labelNames: ['model', 'verdict'] as const,
       registers,
     }),
+    limitStops: new Counter({
+      name: 'darkroom_limit_stops_total',
+      help: 'Times a 429 stopped a limit, those that came together counted once.',
+      labelNames: ['model', 'key'] as const,
+      registers,
+    }),
+    slowDowns: new Counter({
+      name: 'darkroom_slow_downs_total',
+      help: 'Times the upstream had fewer calls under way at a time, those that came together counted once.',
+      labelNames: ['model', 'key'] as const,
+      registers,
+    }),
     upstreamKeyPaused: new Gauge({
       name: 'darkroom_upstream_key_paused',
       help: '1 while an upstream key is paused.',
@@ -158,6 +178,32 @@ function storageMetrics(registers: Registry[]) {
     storageErrors: new Counter({
       name: 'darkroom_storage_errors_total',
       help: 'Times the storage could not be read or written.',
+      registers,
+    }),
+    storageBreakerOpen: new Gauge({
+      name: 'darkroom_storage_breaker_open',
+      help: '1 while this process sends no calls because the image storage is away.',
+      registers,
+    }),
+    spoolAnswers: new Gauge({
+      name: 'darkroom_spool_answers',
+      help: 'Paid answers in the spool of this host that wait for the image storage.',
+      registers,
+    }),
+    spoolBytes: new Gauge({
+      name: 'darkroom_spool_bytes',
+      help: 'Bytes in the spool folder of this host, what was put aside included.',
+      registers,
+    }),
+    answersSpooled: new Counter({
+      name: 'darkroom_answers_spooled_total',
+      help: 'Paid answers this process could not store at once.',
+      registers,
+    }),
+    answersDrained: new Counter({
+      name: 'darkroom_answers_drained_total',
+      help: 'Answers that waited for storage, by whether their images were stored, or are lost though paid.',
+      labelNames: ['end'] as const,
       registers,
     }),
   };

@@ -13,19 +13,21 @@ import type { EventFilter } from './event-filter.ts';
 import type { Watch } from './event-streams.ts';
 import type { Subject } from './start.ts';
 
+type ShowAll = JobReplies['showAll'];
+
 /** Jobs in the snapshot of an account. */
 export const SNAPSHOT_JOBS = 20;
 
 /** One job until it ends. `find` throws when the account has no such job. */
-export function watchJob(jobId: string, find: () => Promise<JobRecord>, toPublic: JobReplies['toPublic']): Watch {
+export function watchJob(jobId: string, find: () => Promise<JobRecord>, showAll: ShowAll): Watch {
   return {
     filter: { jobId },
-    read: async () => toJobSubject(await find(), toPublic),
+    read: async () => toJobSubject(await find(), showAll),
     isLast: ({ isEnd }) => isEnd,
   };
 }
 
-function toJobSubject(record: JobRecord, toPublic: JobReplies['toPublic']): Subject {
+function toJobSubject(record: JobRecord, showAll: ShowAll): Subject {
   const { id, status, run, sequence, lastEvent, spec } = record;
   const end = {
     id: lastEvent ?? BEGINNING,
@@ -40,7 +42,7 @@ function toJobSubject(record: JobRecord, toPublic: JobReplies['toPublic']): Subj
     lastEvent: lastEvent ?? BEGINNING,
     sequence,
     end: hasEnded(record) ? { ...end, image: null } : null,
-    snapshot: async () => toThinJob(toPublic(record)),
+    snapshot: async () => (await showAll([record])).map(toThinJob)[0],
   };
 }
 
@@ -69,7 +71,7 @@ export function watchAccount(
   { redis, keys }: Pick<Deps, 'redis' | 'keys'>,
   account: string,
   filter: EventFilter,
-  toPublic: JobReplies['toPublic'],
+  showAll: ShowAll,
 ): Watch {
   const newestJobs = async (): Promise<{ jobs: readonly JobRecord[]; hasMore: boolean }> => {
     if (filter.jobId !== undefined) {
@@ -82,7 +84,7 @@ export function watchAccount(
   };
   const snapshot = async () => {
     const { jobs, hasMore } = await newestJobs();
-    return { object: 'list', data: jobs.map((record) => toThinJob(toPublic(record))), has_more: hasMore };
+    return { object: 'list', data: (await showAll(jobs)).map(toThinJob), has_more: hasMore };
   };
   return {
     filter,

@@ -7,7 +7,7 @@ import { noteMade, noteUnmade } from '@darkroom/shared/batches/unmade-lines.ts';
 import type { HeldInput } from '@darkroom/shared/inputs/desk.ts';
 import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
 import { retryJob } from '@darkroom/shared/jobs/steps.ts';
-import { itemsOf, submitSpec, toJobSpec } from '@darkroom/shared/jobs/submit.ts';
+import { submitSpec, toJobSpec } from '@darkroom/shared/jobs/submit.ts';
 import type { Deps } from '../../deps.ts';
 import { inputsUntil, isRefusal, type LinePlan, problemsOf, type ValidLine } from './plan-line.ts';
 
@@ -48,8 +48,7 @@ async function repeatJob(
   await keepInputs(deps, record, held);
   const { expiresAfterSeconds } = toBatchJobSpec(deps, record, valid);
   const retried = await retryJob(deps.steps, job.id, { ...job.spec, expiresAfterSeconds }, 'batch');
-  if (retried.kind === 'retried')
-    await deps.queues.add(job.spec.lane, job.spec.priority, itemsOf(job.id, retried.calls, retried.run));
+  if (retried.kind === 'retried') await deps.queues.add(job.spec.lane, retried.items);
 }
 
 /** Why they can't be kept, when that is the line's affair: storage has lost the image of a file. Else null. */

@@ -1,4 +1,4 @@
-// Keeps announcing while the process runs: woken by each change of a job or batch, and on a clock for what has become due.
+// Keeps announcing while the process runs: woken by each event a webhook wants, and on a clock for what has become due.
 import type { Redis } from 'ioredis';
 import { sleepUnlessAborted } from '../../verdict.ts';
 import { type AnnounceDeps, announceOnce } from './announce.ts';
@@ -15,7 +15,7 @@ export async function startAnnouncing(deps: AnnounceDeps, subscriber: Redis): Pr
   const stopping = new AbortController();
   let news = new AbortController();
   subscriber.on('message', () => news.abort());
-  await subscriber.subscribe(deps.keys.jobChanges);
+  await subscriber.subscribe(deps.keys.outboxChanges);
 
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {

@@ -24,6 +24,7 @@ local function emit(batch, type)
     local host = string.match(facts[5], '[^,]*$')
     redis.call('ZADD', root .. ':outbox:' .. host, now_ms(), table.concat({ type, facts[1], facts[4], sequence, '-' }, ' '))
     redis.call('ZADD', root .. ':outbox', 'LT', now_ms(), host)
+    redis.call('PUBLISH', root .. ':outbox-changes', host)
   end
 end
 

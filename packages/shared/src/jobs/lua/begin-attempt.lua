@@ -1,10 +1,11 @@
 -- The paying gate: the last step before a request goes out. Nothing is sent unless this answers 'go'.
--- KEYS: job hash, the queue item's lock, then the upstream key's hash and every bucket of the permit
+-- KEYS: job hash, the queue item's lock, the upstream key's hash, the host's spool room, then every bucket of the permit
 -- ARGV: call k, lock token, on_unknown ('retry'|'fail'), retention ms, epoch sum of the permit, may pass a pause (1|0),
---       attempt row JSON (without at, outcome)
+--       attempt row JSON (without at, outcome), tag of the queue item, this process in the spool room
 -- Returns {'go', seq, failed, moderated, unknown before} · {'gone'} no such job · {'done'} the call has its outcome · {'withheld'} cancelled or expired ·
 --         {'lost'} the item is another worker's now · {'stale'} a limit stopped or changed: take a new permit ·
---         {'unknown'} an earlier attempt may have been paid and must not be repeated
+--         {'spooled'} an earlier attempt's answer waits for storage · {'unknown'} an earlier attempt may have been paid and
+--         must not be repeated · {'no-room'} this process holds no room for the answer any more
 local function step()
   local k = ARGV[1]
   local call = read_call(k)
@@ -13,6 +14,7 @@ local function step()
   if call.outcome ~= '' or row.run ~= state.run then return { 'done' } end
   if redis.call('GET', KEYS[2]) ~= ARGV[2] then return { 'lost' } end
 
+  if is_spooled(call) then return { 'spooled' } end
   if call.open ~= 0 then
     -- The same gate again: the connection broke before its answer came, and the client sent it once more.
     if row.permit and read_attempt(k, call.open).permit == row.permit then
@@ -33,16 +35,21 @@ local function step()
 
   if ARGV[6] ~= '1' and redis.call('HGET', KEYS[3], 'paused') then return { 'stale' } end
   local epoch = 0
-  for i = 4, #KEYS do epoch = epoch + tonumber(redis.call('HGET', KEYS[i], 'epoch') or 0) end
+  for i = 5, #KEYS do epoch = epoch + tonumber(redis.call('HGET', KEYS[i], 'epoch') or 0) end
   if epoch ~= tonumber(ARGV[5]) then return { 'stale' } end
 
-  row.at = now_ms()
+  local now = now_ms()
+  local room_until = string.match(redis.call('HGET', KEYS[4], ARGV[9]) or '', ' (%d+)$')
+  if not room_until or tonumber(room_until) <= now then return { 'no-room' } end
+
+  row.at = now
   row.outcome = cjson.null
   call.attempts = call.attempts + 1
   call.open = call.attempts
   write_attempt(k, call.attempts, row)
   write_call(k, call)
   state.underWay = state.underWay + 1
+  if state.lane then note_started(root .. ':lane:' .. state.lane, tonumber(ARGV[8]), #row.images, now) end
   if state.status == 'queued' then
     state.status = 'in_progress'
     state.startedAt = state.startedAt or row.at

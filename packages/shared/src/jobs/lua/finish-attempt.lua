@@ -1,6 +1,6 @@
 -- Closes an attempt, keeps its images, gives the call its outcome when it has one, ends the job when that was the last.
--- First write wins: images and outcomes that are there stay. A row closed as unknown by someone else takes the truth
--- when it comes late.
+-- First write wins: images and outcomes that are there stay. A row closed for a lost worker by someone else takes the
+-- truth when it comes late. An answer that was spooled no longer is.
 -- KEYS: job hash
 -- ARGV: call k, seq, attempt outcome ('succeeded'|'rejected'|'failed'|'unknown'), JSON merged into the row,
 --       count ('' | 'failed' | 'unknown' | 'moderated'), call outcome ('' | 'failed'), error JSON ('' = none; kept as the call's last),
@@ -11,7 +11,8 @@ local function step()
   local call = read_call(k)
 
   local attempt = read_attempt(k, seq)
-  if attempt and (attempt.outcome == cjson.null or attempt.outcome == 'unknown') then
+  local was_open, was_spooled = call.open == seq and seq > 0, attempt ~= nil and attempt.spooled ~= nil
+  if attempt and not is_settled(attempt) then
     for field, value in pairs(cjson.decode(ARGV[4])) do attempt[field] = value end
     attempt.outcome = ARGV[3]
     attempt.endedAt = now_ms()
@@ -21,11 +22,13 @@ local function step()
     if attempt.outcome == 'succeeded' then
       attempt.upperBoundMicroUsd, attempt.answeredAt, attempt.ticked = nil, nil, nil
     end
+    if was_spooled then set_spooled(k, seq, call, attempt, nil) end
     write_attempt(k, seq, attempt)
   end
-  -- Only the newest attempt may fail the call: one that was given up for lost brings its images or nothing.
-  local is_current = call.open == seq
-  if seq > 0 and is_current then
+  -- Only the newest attempt may fail the call: one that was given up for lost brings its images or nothing. One whose
+  -- answer was spooled has held up the others, so with none of them under way it is the newest too, and so is none (seq 0).
+  local is_current = was_open or (call.open == 0 and (was_spooled or seq == 0))
+  if was_open then
     call.open = 0
     state.underWay = state.underWay - 1
   end
@@ -53,7 +56,7 @@ local function step()
   if whole then
     close_call(k, call, 'succeeded', nil)
     ended = settle(tonumber(ARGV[10]))
-  elseif is_current and ARGV[6] ~= '' then
+  elseif is_current and ARGV[6] ~= '' and not is_spooled(call) then
     close_call(k, call, ARGV[6], cjson.decode(ARGV[7]))
     ended = settle(tonumber(ARGV[10]))
   else

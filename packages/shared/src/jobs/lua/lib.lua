@@ -1,13 +1,16 @@
--- What every job step builds on. A job is one hash with few fields, because each costs Redis some 65 bytes of its own:
+-- What every job step builds on, with lane.lua before it. A job is one hash with few fields, because each costs Redis some 65 bytes of its own:
 --   spec            JSON, never changes: what was asked and how it is cut into calls
 --   state           JSON {id, account, batch, run, status, createdAt, startedAt, finishedAt, expiresAt, cancelAt (ms),
 --                     left       calls of this run without an outcome
 --                     underWay   attempts sent and not yet closed
 --                     images, requested
 --                     withheld   'cancelled' | 'expired', absent: why calls of this run were not made
+--                     lane       whose books count its open calls; absent in jobs recorded before there were any
 --                     webhook    ',job.completed,…,<host>', absent: the events its webhook wants, its host
 --                     sequence   of its events; event: id of its newest entry in the account's event stream}
---   call:<k>        JSON {attempts, failed, unknown, moderated, open, outcome, error}; gone once it has succeeded
+--   call:<k>        JSON {attempts, failed, unknown, moderated, open, outcome, error,
+--                     spooled    attempts whose answers are paid and wait for storage; absent = none}
+--                     gone once it has succeeded and no attempt is open
 --   attempt:<k>.<s> JSON, one row for each request sent
 --   image:<i>       JSON, first write wins
 -- A step is a function that reads and changes `state`; `run` loads it before and saves it after.
@@ -42,7 +45,7 @@ local function read_call(k)
 end
 
 local function write_call(k, call)
-  if call.outcome == 'succeeded' then redis.call('HDEL', job, 'call:' .. k)
+  if call.outcome == 'succeeded' and call.open == 0 then redis.call('HDEL', job, 'call:' .. k)
   else redis.call('HSET', job, 'call:' .. k, cjson.encode(call)) end
 end
 
@@ -69,6 +72,7 @@ local function emit(type, image)
     redis.call('ZADD', root .. ':outbox:' .. host, now_ms(),
       table.concat({ type, state.id, state.run, state.sequence, image or '-' }, ' '))
     redis.call('ZADD', root .. ':outbox', 'LT', now_ms(), host)
+    redis.call('PUBLISH', root .. ':outbox-changes', host)
   end
 end
 
@@ -121,6 +125,7 @@ local function close_call(k, call, outcome, err)
   call.error = err
   write_call(k, call)
   state.left = state.left - 1
+  if state.lane then close_open(root .. ':lane:' .. state.lane, state.account) end
   return true
 end
 
@@ -132,8 +137,35 @@ local function withhold_if_over(k, call)
   return close_call(k, call, 'withheld', { code = reason })
 end
 
+-- A call that waits for an answer already paid is neither sent again nor closed by anything but that answer's end.
+local function is_spooled(call)
+  return (call.spooled or 0) > 0
+end
+
+-- Whether an attempt's end was written by whoever knew it; one closed for a lost worker has no `endedAt`.
+local function is_settled(attempt)
+  return attempt.endedAt ~= nil and attempt.outcome ~= 'unknown'
+end
+
+-- Says where the answer of attempt k.seq waits (record.ts, SpooledAnswerRow), or with nil that it no longer does. The
+-- caller writes both rows.
+local function set_spooled(k, seq, call, attempt, spooled)
+  local entry = table.concat({ state.id, k, seq }, ' ')
+  local count = (call.spooled or 0) + (spooled and 1 or 0) - (attempt.spooled and 1 or 0)
+  call.spooled = count > 0 and count or nil
+  attempt.spooled = spooled
+  if spooled then
+    redis.call('ZADD', root .. ':spooled', spooled['until'], entry)
+  else
+    redis.call('ZREM', root .. ':spooled', entry)
+    redis.call('DEL', root .. ':spool-copy:' .. entry)
+    redis.call('HDEL', root .. ':spool-copies', entry)
+  end
+end
+
 -- Closes an attempt whose end nobody saw. If its answer was noted it did succeed and is paid, though its images may be
--- lost; else its outcome is unknown. Either way the call may be repeated only as an unknown one.
+-- lost; else its outcome is unknown. Either way the call may be repeated only as an unknown one. Never for an answer that
+-- is spooled.
 local function close_as_unknown(k, call)
   local attempt = read_attempt(k, call.open)
   if attempt and attempt.outcome == cjson.null then

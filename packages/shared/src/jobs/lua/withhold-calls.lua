@@ -1,4 +1,5 @@
--- Withholds every call that is not under way: cancel, or the job's time is over. Calls under way finish.
+-- Withholds every call that is not under way: cancel, or the job's time is over. Calls under way finish, and so do those
+-- whose answers wait for storage.
 -- KEYS: job hash
 -- ARGV: reason ('cancelled'|'expired'), calls, retention ms
 -- Returns {'gone'} · {'ended', status} it had ended before · {'done', status, withheld calls}
@@ -10,7 +11,7 @@ local function step()
   local withheld = 0
   for k = 0, ARGV[2] - 1 do
     local call = read_call(k)
-    if call.open == 0 and close_call(k, call, 'withheld', { code = reason }) then withheld = withheld + 1 end
+    if call.open == 0 and not is_spooled(call) and close_call(k, call, 'withheld', { code = reason }) then withheld = withheld + 1 end
   end
   if withheld > 0 then
     state.withheld = reason

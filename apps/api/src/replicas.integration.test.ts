@@ -1,0 +1,53 @@
+// REDIS_MIN_REPLICAS as callers meet it.
+import { type RedisPair, startRedisPair } from '@darkroom/testing/redis-pair.ts';
+import { Redis } from 'ioredis';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { GENERATION, startApi, type TestApi } from './testing/start-api.ts';
+
+let pair: RedisPair;
+let api: TestApi;
+
+beforeEach(async () => {
+  pair = await startRedisPair();
+  const redis = new Redis(pair.master.url);
+  const given = { url: pair.master.url, prefix: 'darkroom', redis, close: async () => redis.disconnect() };
+  api = await startApi({ REDIS_MIN_REPLICAS: '1' }, given);
+});
+afterEach(async () => {
+  await api.close();
+  await pair.close();
+});
+
+const degraded = async (): Promise<string[]> => (await api.ask('/readyz')).json.degraded;
+
+it('an accepted job is on the replica, and all is well', async () => {
+  const { status, json } = await api.post('/v1/jobs', GENERATION);
+  expect(status).toBe(202);
+  expect(await pair.survivor.exists(api.deps.keys.job(json.id))).toBe(1);
+  expect((await degraded()).filter((problem) => problem.includes('replica'))).toEqual([]);
+});
+
+it('without a replica nothing is accepted, nothing is recorded, and /readyz says why', async () => {
+  await pair.replica.stop();
+  const { status, json, headers } = await api.post('/v1/jobs', GENERATION);
+  expect([status, json.error.code, headers.get('retry-after')]).toEqual([503, 'unavailable', '2']);
+  expect(json.error.message).toContain('Nothing was done.');
+  expect(await api.deps.redis.zcard(api.deps.keys.accountJobs('shop'))).toBe(0);
+  expect((await api.ask('/v1/jobs')).status).toBe(200);
+  expect(await degraded()).toContainEqual(
+    '0 replicas are connected and REDIS_MIN_REPLICAS is 1: nothing is accepted or sent',
+  );
+});
+
+it('a job whose replication is not known is found by its key, and only told once the replica has it', async () => {
+  expect((await api.post('/v1/jobs', GENERATION)).status).toBe(202);
+  pair.replica.signal('SIGSTOP');
+  const key = { 'idempotency-key': 'one' };
+  const first = await api.post('/v1/jobs', GENERATION, key);
+  expect([first.status, first.json.error.message]).toEqual([503, expect.stringContaining('may have been recorded')]);
+  const again = await api.post('/v1/jobs', GENERATION, key);
+  expect([again.status, again.json.error.message]).toEqual([503, expect.stringContaining('recorded before')]);
+  pair.replica.signal('SIGCONT');
+  await expect.poll(async () => (await api.post('/v1/jobs', GENERATION, key)).status).toBe(202);
+  expect(await api.deps.redis.zcard(api.deps.keys.accountJobs('shop'))).toBe(2);
+});

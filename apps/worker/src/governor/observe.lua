@@ -1,0 +1,41 @@
+-- Learns from a reply: limits, and how much of them is left. Needs bucket.lua.
+-- A limit replaces the one learned before, up or down. What is left is compared with what should be left by our own books:
+-- when others use the same account there is less, and the bucket is emptied by as much, never filled.
+-- KEYS: the bucket the reply is about, then the call's other buckets
+-- ARGV: facts JSON {limits, remaining by meter; receipt of the permit}, then of each bucket: images, requests, tokens a
+--       minute as told, burst ms, concurrency
+-- Returns 1.
+local now = now_ms()
+local facts = cjson.decode(ARGV[1])
+
+-- What has been taken keeps its worth: at half the rate it takes twice as long to refill.
+local function learn(b, told, meter, limit)
+  local before = limit_of(b, told, meter, now)
+  local tat, changes = b['tat.' .. meter] or 0, {}
+  changes['learned.' .. meter] = limit
+  b['learned.' .. meter] = limit
+  local after = limit_of(b, told, meter, now)
+  if before > 0 and after ~= before and tat > now then
+    changes['tat.' .. meter] = now + (tat - now) * before / after
+    changes['slack.' .. meter], changes['slackBefore.' .. meter] = 0, 0
+  end
+  write_bucket(b, changes)
+end
+
+-- `left` of `limit` was left when the call had been counted, at its start at the earliest; what was taken since has gone off it.
+local function believe(b, told, meter, left, limit)
+  local since = math.max(0, (b['total.' .. meter] or 0) - facts.receipt.totals[meter])
+  local line = facts.receipt.start + told.burst + (since - left) * 60000 / limit
+  if line > now and line > (b['tat.' .. meter] or 0) then write_bucket(b, { ['tat.' .. meter] = line }) end
+end
+
+for i, name in ipairs(KEYS) do
+  local b, told = read_bucket(name), told_at(i * 5 - 3)
+  for _, meter in ipairs(METERS) do
+    local limit, learned = facts.limits[meter], b['learned.' .. meter]
+    -- Headers tell the tightest limit of a call, so a shared one that is known can't be lower.
+    if limit and limit ~= learned and (i == 1 or (learned and limit > learned)) then learn(b, told, meter, limit) end
+    if i == 1 and facts.remaining[meter] then believe(b, told, meter, facts.remaining[meter], limit) end
+  end
+end
+return 1

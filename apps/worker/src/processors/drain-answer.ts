@@ -1,0 +1,210 @@
+// One answer that waits in the spool: put into storage as far as it can be had, recorded, and settled when nothing of it is
+// left to wait for. Safe to repeat and to do twice at a time: fixed keys, first write wins. What is past its time is settled
+// as paid and lost; its call is not bought again.
+
+import { encodeAnswer, type SpooledAnswer } from '@darkroom/shared/images/spool-file.ts';
+import { type AttemptFacts, finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
+import type { ImageRow, JobRecord, SpooledAnswerRow, StoredError } from '@darkroom/shared/jobs/record.ts';
+import { type AnswerId, keepCopy, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
+import { readJob } from '@darkroom/shared/jobs/store.ts';
+import type { Deps } from '../deps.ts';
+import type { ReplyImage } from '../upstream/reply.ts';
+import { endOf } from './answer-end.ts';
+import { type Fetched, fetchImage, type ImageBytes, type Kept, lostImage, storeImage } from './keep-image.ts';
+import { linkUntil } from './link-life.ts';
+import { recordImages } from './record-images.ts';
+import { type AboutAnswer, HOST_PATIENCE_MS } from './spool-answer.ts';
+
+/**
+ * `stored`: the storage has taken images of it, and nothing of it waits here any more · `settled`: nothing waits · `away`: the
+ * storage is · `links`, `host`: it waits for its links, or for the host that has its bytes · `gone`: its job is not kept.
+ */
+export type Drained = 'stored' | 'settled' | 'away' | 'links' | 'host' | 'gone';
+
+type Attempt = JobRecord['attempts'][number];
+
+interface Found {
+  readonly id: AnswerId;
+  readonly record: JobRecord;
+  readonly attempt: Attempt;
+}
+
+/** An answer whose bytes are at hand, from a file of this host (`local`) or a copy in Redis. */
+export async function drainFile(deps: Deps, file: SpooledAnswer, from: 'local' | 'copy'): Promise<Drained> {
+  const { facts, waits } = file.about as unknown as AboutAnswer;
+  const found = await find(deps, file);
+  if (found === null) return 'gone';
+  const { record, attempt } = found;
+  const host = deps.spool.hostId;
+  const row = attempt.spooled ?? { ...waits, host, until: Date.now() + HOST_PATIENCE_MS };
+  if (from === 'local') await sayItIsHere(deps, found, file, row);
+
+  const missing = file.images.filter(({ index }) => !record.images.has(index));
+  const ends: Kept[] = [];
+  for (const image of missing) {
+    const kept = await storeImage(deps, record, facts, image);
+    ends.push(kept);
+    if (kept.kind === 'unstored') break;
+  }
+  const rows = rowsOf(ends);
+  const lost = row.lost ?? errorOf(ends);
+  if (ends.some(({ kind }) => kind === 'unstored')) {
+    await recordImages(deps, record, file.call, rows);
+    return 'away';
+  }
+  if (row.links?.some((link) => link !== null) && !isSettled(attempt)) {
+    // Its links are followed by whoever comes by.
+    await recordImages(deps, record, file.call, rows);
+    await noteSpooled(deps.steps, found.id, {}, { ...row, host: null, ...(lost === null ? {} : { lost }) });
+  } else {
+    await settle(deps, found, facts, row, rows, lost);
+  }
+  return rows.length > 0 ? 'stored' : 'settled';
+}
+
+/** An answer whose bytes are not at hand: its links are followed, and it is given up when its time is over. */
+export async function drainRest(deps: Deps, id: AnswerId, signal: AbortSignal): Promise<Drained> {
+  const found = await find(deps, id);
+  if (found === null) return 'gone';
+  const { record, attempt } = found;
+  const row = attempt.spooled;
+  if (row === undefined) return 'settled';
+  const followed = await Promise.all((row.links ?? []).map((_, place) => follow(deps, found, row, place, signal)));
+  const rows = rowsOf(followed);
+  const isOver = Date.now() >= row.until;
+  const lost = row.lost ?? errorOf(followed) ?? (isOver && row.host !== null ? hostLost(row.host, attempt) : null);
+  const isLater = (place: number): boolean => ['unfetched', 'unstored'].includes(followed[place]?.kind ?? '');
+  const links = row.links?.map((link, place) => (isLater(place) ? link : null));
+  const isWaiting = links?.some((link) => link !== null) ?? false;
+  if (!isWaiting && (row.host === null || isOver)) {
+    await settle(deps, found, {}, row, rows, lost);
+    return 'settled';
+  }
+  await recordImages(deps, record, id.call, rows);
+  const left: SpooledAnswerRow = { ...row, ...(links && { links }), ...(lost && { lost }) };
+  const unstored = followed.flatMap((end) => (end?.kind === 'unstored' ? [end.image] : []));
+  // A link may die before the storage is back.
+  if (row.host === null && unstored.length > 0) await spoolFetched(deps, found, left, unstored);
+  else if (followed.some((end, place) => end !== null && !isLater(place))) await noteSpooled(deps.steps, id, {}, left);
+  return isWaiting ? 'links' : 'host';
+}
+
+/** Settles an answer of which nothing is to be had any more. */
+export async function giveUp(deps: Deps, id: AnswerId, reason: string): Promise<void> {
+  const found = await find(deps, id);
+  const row = found?.attempt.spooled;
+  if (!found || !row) return;
+  await settle(deps, found, {}, row, [], lostImage(reason, found.attempt).error);
+}
+
+async function spoolFetched(
+  deps: Deps,
+  { id, attempt }: Found,
+  row: SpooledAnswerRow,
+  images: readonly ImageBytes[],
+): Promise<void> {
+  const isHere = (place: number): boolean => images.some(({ index }) => index === attempt.images[place]);
+  const links = (row.links ?? []).map((link, place) => (isHere(place) ? null : link));
+  const { until: _, host: __, ...waits } = { ...row, links };
+  const about: AboutAnswer = { facts: {}, waits };
+  await deps.spool.write({ ...id, answeredAt: attempt.answeredAt ?? attempt.at, about: { ...about }, images });
+  deps.room.spend(images.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  const until = Math.max(row.until, Date.now() + HOST_PATIENCE_MS);
+  await noteSpooled(deps.steps, id, {}, { ...waits, host: deps.spool.hostId, until });
+}
+
+async function find(deps: Deps, { jobId, call, seq }: AnswerId): Promise<Found | null> {
+  const record = await readJob(deps.redis, deps.keys, jobId);
+  const attempt = record?.attempts.find((row) => row.call === call && row.seq === seq);
+  return record && attempt ? { id: { jobId, call, seq }, record, attempt } : null;
+}
+
+/** As jobs/lua/lib.lua has it. */
+function isSettled({ endedAt, outcome }: Attempt): boolean {
+  return endedAt !== undefined && outcome !== 'unknown';
+}
+
+/** Noted anew well before others would count this host as gone. */
+const SAY_AGAIN_MS = HOST_PATIENCE_MS - 300_000;
+
+/** For a file Redis knows nothing of (its worker died before it could say), and so that others go on waiting for this host. */
+async function sayItIsHere(
+  deps: Deps,
+  { id, attempt }: Found,
+  file: SpooledAnswer,
+  row: SpooledAnswerRow,
+): Promise<void> {
+  if (isSettled(attempt)) return;
+  if (attempt.spooled !== undefined && row.until - Date.now() > SAY_AGAIN_MS) return;
+  const { facts } = file.about as unknown as AboutAnswer;
+  const until = Math.max(row.until, Date.now() + HOST_PATIENCE_MS);
+  const noted = await noteSpooled(deps.steps, id, facts, { ...row, host: deps.spool.hostId, until });
+  if (noted !== 'noted' || attempt.spooled !== undefined) return;
+  deps.log.warn({ ...id }, 'an answer was found in the spool that Redis knew nothing of');
+  await keepCopy(deps.steps, id, Buffer.concat(encodeAnswer(file)));
+}
+
+/** null: nothing to follow. */
+async function follow(
+  deps: Deps,
+  { id, record, attempt }: Found,
+  row: SpooledAnswerRow,
+  place: number,
+  signal: AbortSignal,
+): Promise<End> {
+  const [link, index] = [row.links?.[place] ?? null, attempt.images[place]];
+  if (link === null || index === undefined || record.images.has(index)) return null;
+  if (Date.now() >= linkUntil(link, attempt.answeredAt ?? attempt.at))
+    return lostImage('its link has expired, and its server was not to be reached before', attempt);
+  const image: ReplyImage = { kind: 'url', url: link, revisedPrompt: row.revisedPrompts?.[place] ?? null };
+  const fetched = await fetchImage(deps, attempt, index, image, signal);
+  if (fetched.kind === 'unfetched')
+    deps.log.warn({ ...id, index, reason: fetched.reason }, 'a paid image could not be fetched yet');
+  return fetched.kind === 'fetched' ? storeImage(deps, record, attempt, fetched.image) : fetched;
+}
+
+async function settle(
+  deps: Deps,
+  { id, record, attempt }: Found,
+  facts: AttemptFacts,
+  row: SpooledAnswerRow,
+  images: readonly ImageRow[],
+  lost: StoredError | null,
+): Promise<void> {
+  const requestId = attempt.requestId ?? facts.requestId ?? null;
+  const finished = await finishAttempt(deps.steps, {
+    ...id,
+    outcome: 'succeeded',
+    facts,
+    ...endOf(attempt.images, row.images, lost, requestId),
+    images,
+    callImages: record.spec.calls[id.call] ?? [],
+  });
+  // Its item was acknowledged when the answer was spooled; the sweep adds one for what is left to make.
+  if (finished.callOutcome === '') await deps.redis.zadd(deps.keys.openJobs, 'XX', Date.now(), id.jobId);
+  const { jobEnded } = finished;
+  if (jobEnded !== null) deps.metrics.jobsEnded.inc({ status: jobEnded });
+  const model = record.spec.lane;
+  deps.metrics.imagesStored.inc({ model }, images.length);
+  deps.metrics.imageBytes.inc(images.reduce((sum, image) => sum + image.bytes, 0));
+  deps.metrics.answersDrained.inc({ end: lost === null ? 'stored' : 'lost' });
+  const about = { ...id, images: images.length, jobEnded };
+  if (lost === null) deps.log.info(about, 'a spooled answer is in storage');
+  else deps.log.error({ ...about, reason: lost.message }, 'a paid answer is lost');
+}
+
+function hostLost(host: string, attempt: Attempt): StoredError {
+  const minutes = HOST_PATIENCE_MS / 60_000;
+  return lostImage(`it lies in the spool of host ${host}, which could not be reached for ${minutes} minutes`, attempt)
+    .error;
+}
+
+type End = Kept | Fetched | null;
+
+function rowsOf(ends: readonly End[]): ImageRow[] {
+  return ends.flatMap((end) => (end?.kind === 'kept' ? [end.row] : []));
+}
+
+function errorOf(ends: readonly End[]): StoredError | null {
+  return ends.find((end) => end?.kind === 'lost')?.error ?? null;
+}

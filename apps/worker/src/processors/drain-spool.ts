@@ -1,0 +1,190 @@
+// Puts what waits in the spool into storage, on every worker, always, without taking places or permits from calls: files of
+// this host and copies in Redis (oldest first; while storage is away the oldest is the probe), and beside them links and what
+// can't be had any more. The breaker is closed only when what is here has been drained. One answer is settled here in turn:
+//   listed ─lease─▶ taken ─▶ stored, settled: file removed · away: breaker opens · links, host: looked at again later
+// · gone: forgotten, its file put aside
+
+import { decodeAnswer, SpoolFormatError } from '@darkroom/shared/images/spool-file.ts';
+import { StorageError } from '@darkroom/shared/images/store.ts';
+import {
+  type AnswerId,
+  entryOf,
+  forgetSpooled,
+  listCopied,
+  listSpooled,
+  readCopy,
+} from '@darkroom/shared/jobs/spool-steps.ts';
+import type { Deps } from '../deps.ts';
+import { takeAnswerLease } from '../spool/lease.ts';
+import { type Drained, drainFile, drainRest, giveUp } from './drain-answer.ts';
+
+export interface Drainer {
+  /** Settles after the first look at this host's files and all links. */
+  readonly firstLook: Promise<unknown>;
+  /** Resolves when nothing is being drained any more. */
+  stop(): Promise<void>;
+}
+
+const IDLE_MS = 3_000;
+/** While the storage is away: soon at first, then at least every 5 s. */
+const FIRST_PROBE_MS = 250;
+const LONGEST_PROBE_MS = 4_000;
+/** While links or hosts are waited for. */
+const WAITING_MS = 2_000;
+const MOST_LISTED = 5_000;
+/** An answer that only its own host has is looked at again after this long. */
+const OTHERS_MS = 30_000;
+const LINKS_AT_ONCE = 4;
+
+export function startDraining(deps: Deps): Drainer {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  deps.breaker.onOpen(() => deps.drainBell.ring());
+  let failures = 0;
+  const files = repeat(deps, signal, async () => {
+    await drainBytes(deps, signal);
+    failures = deps.breaker.isOpen ? failures + 1 : 0;
+    return failures === 0 ? IDLE_MS : Math.min(LONGEST_PROBE_MS, FIRST_PROBE_MS * 2 ** Math.min(failures, 10));
+  });
+  const notBefore = new Map<string, number>();
+  const rest = repeat(deps, signal, async () => {
+    return (await drainOthers(deps, notBefore, signal)) ? WAITING_MS : IDLE_MS;
+  });
+  return {
+    firstLook: Promise.all([files.first, rest.first]),
+    async stop() {
+      stopping.abort();
+      await Promise.all([files.running, rest.running]);
+    },
+  };
+}
+
+/** Runs `look` again and again; it says how long to wait until the next time, unless the bell rings. */
+function repeat(
+  deps: Deps,
+  signal: AbortSignal,
+  look: () => Promise<number>,
+): { first: Promise<void>; running: Promise<void> } {
+  const first = Promise.withResolvers<void>();
+  const ear = deps.drainBell.listen();
+  const lookOrLog = async (): Promise<number> => {
+    try {
+      return await look();
+    } catch (error) {
+      deps.log.warn({ err: error }, 'the spool could not be drained');
+      return IDLE_MS;
+    } finally {
+      first.resolve();
+    }
+  };
+  const run = async (): Promise<void> => {
+    while (!signal.aborted) {
+      const pauseMs = await lookOrLog();
+      await ear.untilRung(pauseMs, signal);
+    }
+  };
+  return { first: first.promise, running: run() };
+}
+
+/** Files of this host, then copies of others'. Closes the breaker when the storage has taken all of them. */
+async function drainBytes(deps: Deps, signal: AbortSignal): Promise<void> {
+  const local = await deps.spool.list();
+  const { usedBytes } = await deps.spool.use();
+  deps.metrics.spoolAnswers.set(local.length);
+  deps.metrics.spoolBytes.set(usedBytes);
+  const works = [
+    ...local.map((id) => () => underLease(deps, id, () => drainLocal(deps, id))),
+    ...(await listCopied(deps.steps)).map((id) => () => underLease(deps, id, () => drainCopy(deps, id))),
+  ];
+  let isProved = false;
+  for (const work of works) {
+    const end = signal.aborted ? 'away' : await work();
+    if (end === 'away') return;
+    isProved ||= end === 'stored';
+  }
+  if (deps.breaker.isOpen && (isProved || (await isStorageBack(deps)))) deps.breaker.close();
+}
+
+async function isStorageBack(deps: Deps): Promise<boolean> {
+  try {
+    await deps.store.probe();
+    return true;
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    deps.breaker.trip(error.message);
+    return false;
+  }
+}
+
+/** null: another has it just now. */
+async function underLease(deps: Deps, id: AnswerId, work: () => Promise<Drained>): Promise<Drained | null> {
+  const lease = await takeAnswerLease(deps.redis, deps.keys.spoolLease(entryOf(id)), deps.room.processId);
+  if (lease === null) return null;
+  try {
+    return await work();
+  } finally {
+    await lease.release();
+  }
+}
+
+/** Puts the file of an answer into storage, if this host has one, and removes it once nothing of it waits any more. */
+export async function drainLocal(deps: Deps, id: AnswerId): Promise<Drained> {
+  try {
+    const file = await deps.spool.read(id);
+    if (file === null) return 'settled';
+    const end = await drainFile(deps, file, 'local');
+    if (end === 'settled' || end === 'stored') await deps.spool.remove(id);
+    if (end === 'gone') {
+      deps.log.error({ ...id }, 'a spooled answer belongs to no job that is kept: its file was put aside');
+      await deps.spool.putAside(id);
+    }
+    return end;
+  } catch (error) {
+    if (!(error instanceof SpoolFormatError)) throw error;
+    deps.log.error({ err: error, ...id }, 'a file in the spool can’t be read: it was put aside');
+    if ((await readCopy(deps.steps, id)) === null) await giveUp(deps, id, 'its file in the spool was damaged');
+    return 'settled';
+  }
+}
+
+async function drainCopy(deps: Deps, id: AnswerId): Promise<Drained> {
+  const copy = await readCopy(deps.steps, id);
+  if (copy === null) return 'settled';
+  const end = await drainFile(deps, decodeAnswer(copy), 'copy');
+  if (end === 'gone') await forgetSpooled(deps.steps, id);
+  return end;
+}
+
+/**
+ * Answers whose bytes are neither here nor in Redis: links, and those on other hosts until their time is over. Whether links
+ * are waited for. `notBefore`: what has been looked at, by entry and its time.
+ */
+async function drainOthers(deps: Deps, notBefore: Map<string, number>, signal: AbortSignal): Promise<boolean> {
+  const copied = new Set((await listCopied(deps.steps)).map(entryOf));
+  const answers = (await listSpooled(deps.steps, MOST_LISTED)).map((answer) => {
+    return { ...answer, entry: entryOf(answer.id), key: `${entryOf(answer.id)} ${answer.until}` };
+  });
+  const known = new Set(answers.map(({ key }) => key));
+  for (const key of notBefore.keys()) if (!known.has(key)) notBefore.delete(key);
+  const due = answers.filter(({ key, entry }) => !copied.has(entry) && (notBefore.get(key) ?? 0) <= Date.now());
+  let isWaiting = false;
+  const left = due.values();
+  const follow = async (): Promise<void> => {
+    for (const { id, key, until } of left) {
+      if (signal.aborted) return;
+      const end = (await deps.spool.has(id)) ? 'host' : await underLease(deps, id, () => drainListed(deps, id, signal));
+      isWaiting ||= end === 'links';
+      const pauseMs = end === 'host' ? OTHERS_MS : WAITING_MS;
+      if (end === 'host' || end === 'links')
+        notBefore.set(key, Math.min(Date.now() + pauseMs, Math.max(until, Date.now())));
+    }
+  };
+  await Promise.all(Array.from({ length: LINKS_AT_ONCE }, follow));
+  return isWaiting;
+}
+
+async function drainListed(deps: Deps, id: AnswerId, signal: AbortSignal): Promise<Drained> {
+  const end = await drainRest(deps, id, signal);
+  if (end === 'gone') await forgetSpooled(deps.steps, id);
+  return end;
+}

@@ -1,0 +1,147 @@
+// Room in the host's spool, so that whatever answer comes back can be kept while storage is away: a call takes its share
+// before it is sent. A process holds a block of the host's room in Redis, under a lease, and hands out shares of it in memory:
+// a call costs no round trip unless the block has to grow. Writes no files.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Keys } from '@darkroom/shared/base/keys.ts';
+import { loadScript, runScript } from '@darkroom/shared/base/redis.ts';
+import type { Slot } from '@darkroom/shared/base/slots.ts';
+import type { Spool } from '@darkroom/shared/images/spool.ts';
+import type { Redis } from 'ioredis';
+
+const HOLD = loadScript(import.meta.url, 'hold-room.lua');
+
+/** A dead process's room is free for others after this long. */
+const LEASE_MS = 45_000;
+const RENEW_EVERY_MS = 15_000;
+const STEP_BYTES = 64 * 1_024 ** 2;
+/** For a call that found no room: another process, or the disk, may have some again. */
+const LOOK_AGAIN_MS = 1_000;
+
+const UNKNOWN_IMAGE_BYTES = 8 * 1_024 ** 2;
+/** Of an image without compression. */
+const PIXEL_BYTES = 4;
+
+/** The most an answer is expected to take: every pixel of a given size, 8 MiB an image when the size is not known. */
+export function roomOf(body: Readonly<Record<string, unknown>>, images: number): number {
+  const size = /^(\d{1,5})x(\d{1,5})$/.exec(typeof body['size'] === 'string' ? body['size'] : '');
+  return images * (size === null ? UNKNOWN_IMAGE_BYTES : Number(size[1]) * Number(size[2]) * PIXEL_BYTES);
+}
+
+export interface SpoolRoom {
+  /** For the paying gate: the books of this host, and this process in them. */
+  readonly hash: string;
+  readonly processId: string;
+  /** Room for an answer, or null when there is none now. Who asks for more than there can be gets all of it, alone. */
+  take(bytes: number): Promise<Slot | null>;
+  /** So many bytes lie on disk now: they are no room any more, whoever's share they came from. */
+  spend(bytes: number): void;
+  /** Resolves when a share was freed here, or after a moment. Rejects with the signal's reason. */
+  untilMore(signal: AbortSignal): Promise<void>;
+  /** The gate says this process holds no room any more: it was frozen for long, or Redis lost it. */
+  renew(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface RoomOptions {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  readonly spool: Spool;
+  /** Of all processes of the host, with what lies on disk. */
+  readonly maxBytes: number;
+  readonly onError: (error: unknown) => void;
+  /** There is no room any more; called once until there is some again. */
+  readonly onFull: () => void;
+}
+
+export function openRoom({ redis, keys, spool, maxBytes, onError, onFull }: RoomOptions): SpoolRoom {
+  const hash = keys.spoolRoom(spool.hostId);
+  const processId = randomUUID();
+  let held = 0;
+  let taken = 0;
+  /** The most that was taken since the last renewal: what is not needed for long goes back. */
+  let peak = 0;
+  let growing: Promise<void> = Promise.resolve();
+  /** All the room there can be. */
+  let most = maxBytes;
+  let isFull = false;
+  let freed = new AbortController();
+
+  const available = async (): Promise<number> => {
+    const { usedBytes, asideBytes, freeBytes } = await spool.use();
+    most = Math.max(0, maxBytes - asideBytes);
+    return Math.max(0, Math.min(maxBytes - usedBytes, freeBytes));
+  };
+  const hold = async (wanted: number, room: number): Promise<void> => {
+    held = Math.min(held, wanted); // what is to be given back must not be handed out meanwhile
+    held = Number(await runScript(redis, HOLD, [hash], [processId, wanted, taken, room, LEASE_MS]));
+  };
+  const grow = async (bytes: number): Promise<void> => {
+    const room = await available();
+    const needed = taken + Math.min(bytes, most);
+    await hold(inSteps(needed), room);
+    if (held < needed) await hold(needed, room);
+  };
+  const fits = (bytes: number): boolean => taken + Math.min(bytes, most) <= held;
+  /** One at a time: each asks for what those before it have not got. */
+  const growAfter = async (earlier: Promise<void>, bytes: number): Promise<void> => {
+    await earlier;
+    if (!fits(bytes)) await grow(bytes);
+  };
+  const renew = async (): Promise<void> => {
+    if (peak === 0 && held === 0) return;
+    const room = await available();
+    const wanted = inSteps(Math.max(peak, taken));
+    peak = taken;
+    await hold(wanted, room);
+  };
+  const timer = setInterval(() => void renew().catch(onError), RENEW_EVERY_MS);
+
+  const share = (bytes: number): Slot => {
+    taken += bytes;
+    peak = Math.max(peak, taken);
+    let isFree = false;
+    return {
+      free() {
+        if (isFree) return;
+        isFree = true;
+        taken -= bytes;
+        freed.abort();
+        freed = new AbortController();
+      },
+    };
+  };
+
+  return {
+    hash,
+    processId,
+    async take(bytes) {
+      if (fits(bytes)) return share(Math.min(bytes, most));
+      const grown = growAfter(growing, bytes);
+      growing = grown.catch(() => undefined); // its own caller hears of it
+      await grown;
+      const wasFull = isFull;
+      isFull = !fits(bytes);
+      if (isFull && !wasFull) onFull();
+      return isFull ? null : share(Math.min(bytes, most));
+    },
+    spend(bytes) {
+      held = Math.max(0, held - bytes);
+    },
+    async untilMore(signal) {
+      const either = AbortSignal.any([signal, freed.signal]);
+      await sleep(LOOK_AGAIN_MS, undefined, { signal: either }).catch(() => undefined);
+      signal.throwIfAborted();
+    },
+    renew,
+    async close() {
+      clearInterval(timer);
+      // Redis may be away; then the lease ends by itself.
+      await Promise.race([hold(0, 0), sleep(1_000, undefined, { ref: false })]);
+    },
+  };
+}
+
+function inSteps(bytes: number): number {
+  return Math.ceil(bytes / STEP_BYTES) * STEP_BYTES;
+}

@@ -1,0 +1,96 @@
+// What one limit of one upstream key allows at this moment, read from its bucket. The workers' governor writes buckets and
+// decides by them (apps/worker/src/governor/bucket.lua); nothing here decides anything.
+import type { ToldLimit } from '../base/variables.ts';
+
+/** Limits counted by the minute, as the bucket's fields name them. */
+export const RATES = ['images', 'requests', 'tokens'] as const;
+export type RateKind = (typeof RATES)[number];
+
+export interface Rate {
+  /** A minute. */
+  readonly limit: number;
+  /** `guessed`: nothing is told or learned, and a 429 came. */
+  readonly source: 'told' | 'learned' | 'guessed';
+  /** What could start at once. */
+  readonly available: number;
+}
+
+export interface Concurrency {
+  /** Told calls under way, all workers together; null when none is told. */
+  readonly limit: number | null;
+  readonly inUse: number;
+  /** Lowered after `slow_down`, for now; null when it is not. */
+  readonly loweredTo: number | null;
+}
+
+export interface LimitState {
+  readonly name: string;
+  readonly rates: Readonly<Record<RateKind, Rate | null>>;
+  readonly concurrency: Concurrency;
+  /** A 429 said so; null when it goes. ms. */
+  readonly stoppedUntil: number | null;
+}
+
+type Bucket = Readonly<Record<string, string>>;
+
+/** These are the governor's. */
+const DEFAULT_BURST_SECONDS = 5;
+const RECOVERS_EVERY_MS = 30_000;
+const FORGOTTEN_AFTER = 10;
+
+/** `inUse`: permits whose lease has not ended. `now` in ms of Redis' clock. */
+export function toLimitState(
+  name: string,
+  bucket: Bucket,
+  told: ToldLimit | undefined,
+  inUse: number,
+  now: number,
+): LimitState {
+  const notBefore = Number(bucket['notBefore'] ?? 0);
+  const stoppedUntil = notBefore > now ? notBefore : null;
+  const rateOf = (kind: RateKind): Rate | null => toRate(kind, bucket, told, stoppedUntil !== null, now);
+  const limit = told?.concurrency ?? null;
+  return {
+    name,
+    rates: { images: rateOf('images'), requests: rateOf('requests'), tokens: rateOf('tokens') },
+    concurrency: { limit, inUse, loweredTo: loweredTo(bucket, limit, now) },
+    stoppedUntil,
+  };
+}
+
+function toRate(
+  kind: RateKind,
+  bucket: Bucket,
+  told: ToldLimit | undefined,
+  isStopped: boolean,
+  now: number,
+): Rate | null {
+  const known = limitOf(kind, bucket, told);
+  if (known === null) return null;
+  const stepMs = 60_000 / known.limit;
+  const sizeMs = Math.max(stepMs, (told?.burst_seconds ?? DEFAULT_BURST_SECONDS) * 1_000);
+  const roomMs = Math.min(sizeMs, Number(bucket[`room.${kind}`] ?? 0) * stepMs);
+  const afterStop = bucket['notBefore'] === undefined ? 0 : Number(bucket['notBefore']) + sizeMs - roomMs;
+  const fullAgainAt = Math.max(now, Number(bucket[`tat.${kind}`] ?? 0), afterStop);
+  const available = Math.floor((now + sizeMs - fullAgainAt) / stepMs);
+  return { ...known, available: isStopped ? 0 : Math.max(0, available) };
+}
+
+/** As in the governor: the least of told and learned, a guess only where neither is known. */
+function limitOf(kind: RateKind, bucket: Bucket, told: ToldLimit | undefined): Pick<Rate, 'limit' | 'source'> | null {
+  const byOperator = told?.[`${kind}_per_minute`] ?? Number.POSITIVE_INFINITY;
+  const byUpstream = Number(bucket[`learned.${kind}`] ?? 0) || Number.POSITIVE_INFINITY;
+  const limit = Math.min(byOperator, byUpstream);
+  if (Number.isFinite(limit)) return { limit, source: byOperator <= byUpstream ? 'told' : 'learned' };
+  const guess = Number(bucket[`working.${kind}`] ?? 0);
+  return guess > 0 && bucket[`hint.${kind}`] !== undefined ? { limit: guess, source: 'guessed' } : null;
+}
+
+/** null once it has grown past the told limit or is forgotten by the governor. */
+function loweredTo(bucket: Bucket, told: number | null, now: number): number | null {
+  const cap = Number(bucket['slowCap'] ?? 0);
+  if (cap <= 0) return null;
+  const doublings = Math.floor(Math.max(0, now - Number(bucket['slowAt'] ?? now)) / RECOVERS_EVERY_MS);
+  const lowered = cap * 2 ** doublings;
+  return doublings >= FORGOTTEN_AFTER || (told !== null && lowered >= told) ? null : lowered;
+}

@@ -1,0 +1,41 @@
+-- Ends by hand what keeps a lane from going on: pauses of its upstream keys, stops and lowered concurrency of its buckets
+-- (apps/worker/src/governor/bucket.lua), and the rest the workers have given to lanes because of them. What the upstream
+-- told of limits stays; what was guessed from a 429 that named none is forgotten with its stop.
+-- KEYS: upstream key hashes, then buckets, then the lanes' rests in BullMQ
+-- ARGV: number of upstream keys, number of buckets, channel, then the keys' names, then the buckets' («<key> <limit>»)
+-- Returns how many pauses and stops this ended; repeating it ends none and changes nothing.
+-- A bucket goes on as when its stop ends by itself: with the room promised for then, at its rate. Its epoch rises, so that
+-- permits taken before are taken anew and nobody sleeps on.
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local key_count, bucket_count, channel = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local messages = {}
+
+for i = 1, key_count do
+  if redis.call('HEXISTS', KEYS[i], 'paused') == 1 then
+    redis.call('HDEL', KEYS[i], 'paused', 'pausedAt', 'probeAt', 'probingUntil', 'backoff')
+    messages[#messages + 1] = 'resumed ' .. ARGV[3 + i]
+  end
+end
+
+for i = key_count + 1, key_count + bucket_count do
+  local h = redis.call('HMGET', KEYS[i], 'notBefore', 'slowCap')
+  local is_stopped = tonumber(h[1] or 0) > now
+  if is_stopped then
+    redis.call('HSET', KEYS[i], 'notBefore', now, 'spanAt', now)
+    for _, meter in ipairs({ 'images', 'requests', 'tokens' }) do
+      local tat = redis.call('HGET', KEYS[i], 'tat.' .. meter)
+      if tat and tonumber(tat) > now then redis.call('HSET', KEYS[i], 'tat.' .. meter, now) end
+      redis.call('HDEL', KEYS[i], 'hint.' .. meter, 'base.' .. meter, 'guessAt.' .. meter, 'working.' .. meter)
+    end
+  end
+  if is_stopped or h[2] then
+    redis.call('HDEL', KEYS[i], 'slowCap', 'slowAt')
+    redis.call('HINCRBY', KEYS[i], 'epoch', 1)
+    messages[#messages + 1] = 'resumed ' .. ARGV[3 + i]
+  end
+end
+
+for i = key_count + bucket_count + 1, #KEYS do redis.call('DEL', KEYS[i]) end
+for _, message in ipairs(messages) do redis.call('PUBLISH', channel, message) end
+return #messages
