@@ -1,0 +1,62 @@
+// npm run chaos: seeded runs of the whole service under everything that goes wrong, each audited; exit 1 on a violation.
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { keepRun, toComplaints, toTable } from './report.ts';
+import { runSeed } from './run-seed.ts';
+
+const HELP = `Usage: npm run chaos -- [options]
+
+  --seed N     this seed alone (a failed one is replayed by it)
+  --seeds N    so many seeds, from --from on          1
+  --from N     the first of them                      1
+  --short      as in CI: fewer jobs, some of the faults
+  --quiet      only tables
+  --keep       keep the books of good runs as well
+A failing run leaves its timeline, books and logs in data/chaos.
+The same seed means the same jobs and the same faults in the same order; when they meet is up to the machine.`;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    seeds: { type: 'string', default: '1' },
+    from: { type: 'string', default: '1' },
+    short: { type: 'boolean', default: false },
+    quiet: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new RangeError(`not a whole number: ${text}`);
+}
+
+async function main(): Promise<number> {
+  const first = wholeNumber(values.seed ?? values.from);
+  const count = values.seed === undefined ? wholeNumber(values.seeds) : 1;
+  const failed: number[] = [];
+  for (let seed = first; seed < first + count; seed += 1) {
+    const run = await runSeed({ seed, isShort: values.short, tell: values.quiet ? () => undefined : say });
+    say(toTable(run));
+    const isBad = run.findings.violations.length > 0;
+    if (isBad) say(toComplaints(run));
+    if (isBad || values.keep) say(`kept in ${keepRun(run, resolve('data/chaos'))}`);
+    if (isBad) failed.push(seed);
+  }
+  say(
+    failed.length === 0
+      ? `${count} seeds, no violation`
+      : `${failed.length} of ${count} seeds failed: ${failed.join(' ')}`,
+  );
+  return failed.length === 0 ? 0 : 1;
+}
+
+// The processes of a run end with this one, in order or not.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+if (values.help) say(HELP);
+else process.exitCode = await main();

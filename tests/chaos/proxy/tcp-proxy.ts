@@ -1,0 +1,100 @@
+// A TCP proxy on loopback that can be hurt: cut, frozen, slowed. Each connection has an inspector of its protocol, which
+// passes the bytes on and may hold them back.
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { Flow } from './flow.ts';
+
+export interface Inspector {
+  fromClient(chunk: Buffer): void;
+  fromServer(chunk: Buffer): void;
+}
+
+/** Where a connection leads. */
+export interface Target {
+  readonly name: string;
+  readonly port: number;
+}
+
+export type Inspect = (toServer: Flow, toClient: Flow, target: Target) => Inspector;
+
+export interface TcpProxy {
+  readonly port: number;
+  /** Every connection breaks; new ones are taken. */
+  cut(): void;
+  /** Nothing moves, and connections stay open; `false` lets it move again. */
+  freeze(isFrozen: boolean): void;
+  /** Each write takes this long. */
+  slow(delayMs: number): void;
+  /** What inspectors hold back goes on. */
+  release(): void;
+  stop(): Promise<void>;
+}
+
+interface Line {
+  readonly client: Socket;
+  readonly server: Socket;
+  readonly flows: readonly Flow[];
+}
+
+/** `target` is asked for each new connection; null = it is refused. */
+export async function startTcpProxy(target: () => Target | null, inspect: Inspect): Promise<TcpProxy> {
+  const lines = new Set<Line>();
+  let isFrozen = false;
+  let delayMs = 0;
+  const server = createServer({ noDelay: true }, (client) => {
+    const to = target();
+    if (to === null) return void client.resetAndDestroy();
+    const line = openLine(client, to, inspect, () => delayMs);
+    lines.add(line);
+    if (isFrozen) setFrozen(line, true);
+    const close = (): void => {
+      lines.delete(line);
+      client.destroy();
+      line.server.destroy();
+    };
+    for (const socket of [client, line.server]) socket.on('close', close).on('error', close);
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const cut = (): void => {
+    for (const { client, server: behind } of lines) {
+      client.resetAndDestroy();
+      behind.destroy();
+    }
+  };
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut,
+    freeze(frozen) {
+      isFrozen = frozen;
+      for (const line of lines) setFrozen(line, frozen);
+    },
+    slow(ms) {
+      delayMs = ms;
+    },
+    release() {
+      for (const { flows } of lines) for (const flow of flows) flow.release();
+    },
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        cut();
+      }),
+  };
+}
+
+function openLine(client: Socket, target: Target, inspect: Inspect, delayMs: () => number): Line {
+  const server = connect({ port: target.port, host: '127.0.0.1', noDelay: true });
+  const [toServer, toClient] = [new Flow(server, delayMs), new Flow(client, delayMs)];
+  const inspector = inspect(toServer, toClient, target);
+  client.on('data', (chunk) => inspector.fromClient(chunk)).on('end', () => server.end());
+  server.on('data', (chunk) => inspector.fromServer(chunk)).on('end', () => client.end());
+  return { client, server, flows: [toServer, toClient] };
+}
+
+function setFrozen({ client, server }: Line, isFrozen: boolean): void {
+  for (const socket of [client, server]) {
+    if (isFrozen) socket.pause();
+    else socket.resume();
+  }
+}

@@ -1,0 +1,53 @@
+// When a run is over: nothing is under way any more, whatever was done to it. What does not come to rest within the bound
+// is listed, and is the auditor's to judge.
+import { setTimeout as pause } from 'node:timers/promises';
+import { keysOf } from '@darkroom/shared/base/keys.ts';
+import type { Redis } from 'ioredis';
+
+const KEYS = keysOf('darkroom');
+const LOOK_EVERY_MS = 100;
+/** A second try comes after 5 s and is waited for, a third after 5 min and is not. */
+const SOON_MS = 10_000;
+
+/** What still moves; all 0 at rest. */
+export interface Unrest {
+  readonly openJobs: number;
+  readonly openBatches: number;
+  readonly spooled: number;
+  readonly outbox: number;
+  /** Webhooks whose next try is due soon or under way; those that wait for a later one are at rest. */
+  readonly dueWebhooks: number;
+}
+
+/** What is left after `withinMs`; all 0 when it came to rest before. */
+export async function untilRest(redis: Redis, withinMs: number): Promise<Unrest> {
+  const deadline = performance.now() + withinMs;
+  for (;;) {
+    const unrest = await readUnrest(redis);
+    if (isAtRest(unrest) || performance.now() > deadline) return unrest;
+    await pause(LOOK_EVERY_MS);
+  }
+}
+
+function isAtRest(unrest: Unrest): boolean {
+  return Object.values(unrest).every((count) => count === 0);
+}
+
+async function readUnrest(redis: Redis): Promise<Unrest> {
+  const soon = Date.now() + SOON_MS;
+  const [openJobs, openBatches, spooled, outbox, queued, waiting] = await Promise.all([
+    redis.zcard(KEYS.openJobs),
+    redis.zcard(KEYS.openBatches),
+    redis.zcard(KEYS.spooled),
+    sizes(redis, KEYS.outboxOf('*')),
+    sizes(redis, `${KEYS.receiver('*')}:queued`),
+    sizes(redis, `${KEYS.receiver('*')}:waiting`, soon),
+  ]);
+  return { openJobs, openBatches, spooled, outbox, dueWebhooks: queued + waiting };
+}
+
+async function sizes(redis: Redis, pattern: string, until: number | '+inf' = '+inf'): Promise<number> {
+  const keys = await redis.keys(pattern.replaceAll(/[{}]/g, '?'));
+  const counts = await Promise.all(keys.map((key) => redis.zcount(key, '-inf', until)));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
