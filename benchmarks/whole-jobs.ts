@@ -1,56 +1,55 @@
 // Whole jobs per second, from the POST to the answer with the stored image, at an upstream that takes no time; against
-// BullMQ adding and working off items that do nothing. Says which process the CPU time of a job went to.
-import type { Stack } from '@darkroom/dev/stack.ts';
+// BullMQ adding and working off items that do nothing. With a small image, which is what a job costs by itself, and with
+// one of the size of a low-quality picture. Says where the time of a job went.
 import { Queue } from 'bullmq';
 import { withStack } from './support/bench-stack.ts';
-import { CONNECTIONS, hammer } from './support/hammer.ts';
-import { jobBody } from './support/job.ts';
-import { startFastSimulator, startProcess } from './support/processes.ts';
+import { countCommands, cpuOf, processesOf, toCpuRows } from './support/breakdown.ts';
+import { CONNECTIONS, hammer, warmUp } from './support/hammer.ts';
+import { jobBody, runJob } from './support/job.ts';
+import { startProcess } from './support/processes.ts';
 import { perSecond, type Row, ratio } from './support/row.ts';
-import { cpuMs } from './support/usage.ts';
 
 const SECONDS = 6;
 /** The fewest pixels the model makes. */
 const SIZE = '1024x640';
+/** Sides of the pictures the upstream sends: 12 KB and 313 KB. */
+const SIDES = [64, 323];
 const BARE_ITEMS = 20_000;
 
 export async function measureWholeJobs(): Promise<Row[]> {
-  const simulator = await startFastSimulator();
+  const rows: Row[] = [];
+  for (const side of SIDES) rows.push(...(await measureWith(side)));
+  return rows;
+}
+
+async function measureWith(side: number): Promise<Row[]> {
+  const upstream = await startProcess('upstream', ['--side', String(side)]);
   try {
     const env = { WORKER_CONCURRENCY: String(CONNECTIONS) };
-    return await withStack({ env, upstreamUrl: simulator.url }, async (stack) => {
-      const pids = new Map([...pidsOf(stack), ['simulator', simulator.child.pid]]);
-      const before = new Map([...pids].map(([name, pid]) => [name, cpuMs(pid)]));
-      const ours = await hammer(`${stack.apiUrl}/v1/jobs`, jobBody(SIZE), 200, SECONDS, { prefer: 'wait=60' });
-      // The second of warming up is in the CPU times too; it is counted at the same rate.
-      const jobs = ours.total * ((SECONDS + 1) / SECONDS);
-      const costs = [...pids].map(([name, pid]) => {
-        const perJob = (cpuMs(pid) - (before.get(name) ?? 0)) / jobs;
-        return { what: `  CPU of one job in: ${name}`, measured: `${perJob.toFixed(2)} ms`, ceiling: '', ratio: '' };
-      });
+    return await withStack({ env, upstreamUrl: upstream.url }, async (stack) => {
+      const target = { url: `${stack.apiUrl}/v1/jobs`, body: jobBody(SIZE), headers: { prefer: 'wait=60' } };
+      await warmUp(target);
+      const processes = [...processesOf(stack), ['upstream', upstream.child.pid] as const];
+      const before = cpuOf(processes);
+      const ours = await hammer(target, 200, SECONDS);
+      const costs = toCpuRows(processes, before, ours.total);
+      const commands = await countCommands(stack.redisUrl, () => runJob(stack.apiUrl, SIZE));
       const ceiling = await measureBareQueue(stack.redisUrl);
+      const kilobytes = Math.round((side * side * 3) / 1_000);
       return [
         {
-          what: `whole jobs, ${CONNECTIONS} at a time (ceiling: BullMQ add + empty worker)`,
+          what: `whole jobs, ${CONNECTIONS} at a time, images of ${kilobytes} KB (ceiling: BullMQ add + empty worker)`,
           measured: perSecond(ours.perSecond),
           ceiling: perSecond(ceiling),
           ratio: ratio(ours.perSecond, ceiling),
         },
         ...costs,
+        commands,
       ];
     });
   } finally {
-    await simulator.child.stop();
+    await upstream.child.stop();
   }
-}
-
-function pidsOf(stack: Stack): [string, number][] {
-  const redis = stack.redis?.child;
-  return [
-    ['api', stack.api.pid],
-    ...stack.workers.map((worker): [string, number] => ['worker', worker.pid]),
-    ...(redis === undefined ? [] : [['redis', redis.pid] as [string, number]]),
-  ];
 }
 
 /** Items per second through a queue: added by this process, worked off by another at the same time. */
