@@ -8,7 +8,7 @@ describe('createMetrics', () => {
     expect(own.length).toBeGreaterThan(14);
     for (const { name, help } of own) {
       expect(name).toMatch(
-        /^darkroom_[a-z0-9_]+(_total|_seconds|_flight|_paused|_calls|_events|_open|_answers|_bytes)$/,
+        /^darkroom_[a-z0-9_]+(_total|_seconds|_flight|_paused|_calls|_events|_open|_answers|_bytes|_per_minute|_available|_in_use)$/,
       );
       expect(help.length).toBeGreaterThan(10);
     }

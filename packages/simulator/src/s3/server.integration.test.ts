@@ -131,7 +131,7 @@ describe('objects', () => {
     });
     const second = await kit.s3.send(new CreateMultipartUploadCommand(upload));
     const openUploads = async () => (await kit.s3.send(new ListMultipartUploadsCommand({ Bucket }))).Uploads ?? [];
-    expect(await openUploads()).toEqual([{ Key: upload.Key, UploadId: second.UploadId }]);
+    expect(await openUploads()).toEqual([{ Key: upload.Key, UploadId: second.UploadId, Initiated: expect.any(Date) }]);
     await kit.s3.send(new AbortMultipartUploadCommand({ ...upload, UploadId: second.UploadId }));
     const late = new UploadPartCommand({ ...upload, UploadId: second.UploadId, PartNumber: 1, Body: 'x' });
     await expect(kit.s3.send(late)).rejects.toMatchObject(status(404, 'NoSuchUpload'));
