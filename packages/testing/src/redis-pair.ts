@@ -23,6 +23,10 @@ export async function startRedisPair(): Promise<RedisPair> {
   await survivor.config('SET', 'repl-diskless-load', 'on-empty-db'); // leaves no file
   await survivor.replicaof('127.0.0.1', master.port);
   while (!(await primary.info('replication')).includes('state=online')) await pause(EVERY_MS);
+  // Online is not yet answering: the first acknowledgement may come a second later.
+  await primary.set('first', 1);
+  while ((await primary.wait(1, 1_000)) < 1) await pause(EVERY_MS);
+  await primary.del('first');
   primary.disconnect();
   return {
     master,

@@ -6,6 +6,7 @@ const HOUR_MS = 3_600_000;
 
 test.each<[string, string, number]>([
   ['says its end itself', 'https://a.test/1.png?sv=2024&se=2026-11-22T14%3A00%3A00Z&sig=x', NOW + 2 * HOUR_MS],
+  ['says that it never ends', 'https://a.test/1.png?se=2999-01-01T00%3A00%3A00Z', NOW + 24 * HOUR_MS],
   ['says nothing', 'https://a.test/1.png', NOW + HOUR_MS],
   ['says what is no time', 'https://a.test/1.png?se=soon', NOW + HOUR_MS],
   ['is no URL', 'nonsense', NOW + HOUR_MS],

@@ -4,11 +4,13 @@ import type { ReplyImage } from '../upstream/reply.ts';
 
 /** OpenAI's links hold for an hour. */
 const LINK_LIFE_MS = 3_600_000;
+/** Whatever a link says of itself: its job is to end. */
+const LONGEST_LINK_LIFE_MS = 24 * 3_600_000;
 
-/** Unix ms: the end a signed link names itself (`se=`, as Azure's do), else an hour after the answer. */
+/** Unix ms: the end a signed link names itself (`se=`, as Azure's do), a day at most; else an hour after the answer. */
 export function linkUntil(url: string, answeredAt: number): number {
   const named = URL.canParse(url) ? Date.parse(new URL(url).searchParams.get('se') ?? '') : Number.NaN;
-  return Number.isNaN(named) ? answeredAt + LINK_LIFE_MS : named;
+  return Number.isNaN(named) ? answeredAt + LINK_LIFE_MS : Math.min(named, answeredAt + LONGEST_LINK_LIFE_MS);
 }
 
 /** null for an answer without links. */

@@ -146,6 +146,28 @@ async function youngest(folder: string): Promise<number> {
   return Math.max(...(await Promise.all(names.map(async (name) => (await stat(join(folder, name))).mtimeMs))));
 }
 
+test('an object is never told absent because its disk goes away and comes back', async () => {
+  const root = freshRoot();
+  const store = await openDiskStore(root);
+  await store.put('a.png', PNG_START, PNG);
+  const over = new AbortController();
+  const flapping = (async () => {
+    for (let turn = 0; turn < 5_000; turn += 1) {
+      await rename(root, `${root}.away`);
+      await rename(`${root}.away`, root);
+    }
+    over.abort();
+  })();
+  const answers = new Set<string>();
+  while (!over.signal.aborted) {
+    const answer = await store.head('a.png').catch((error: unknown) => error);
+    answers.add(answer === null ? 'absent' : answer instanceof StorageError ? 'away' : 'there');
+  }
+  await flapping;
+  expect(answers).not.toContain('absent');
+  expect(answers).toContain('there');
+});
+
 describe('a disk that is away', () => {
   test('is an error of storage in every operation, and back when it is back', async () => {
     const root = freshRoot();

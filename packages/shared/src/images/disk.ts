@@ -5,6 +5,7 @@
 import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { ServiceError } from '../base/errors.ts';
 import {
@@ -33,6 +34,8 @@ import {
   type StreamOptions,
 } from './store.ts';
 
+/** Times of files go on in steps of up to 10 ms (Linux, CONFIG_HZ=100). */
+const FILE_CLOCK_MS = 20;
 /** No write takes an hour, so what is older was left by a process that died. */
 const STALE_TEMPORARY_MS = 3_600_000;
 
@@ -124,12 +127,26 @@ class DiskStore implements ImageStore {
     await stat(`${this.#root}/`);
   }
 
-  async #open(key: string): Promise<{ handle: FileHandle; info: ObjectInfo } | null> {
-    const handle = await open(this.#object(key), 'r').catch(ignoreMissing);
-    if (handle === undefined) {
-      await this.#assertRoot();
-      return null;
+  /**
+   * Undefined when there is no such file in a root that was there all the while: moved away or unmounted and back in between,
+   * it is another folder, or its ctime is another, as soon as the kernel's clock for files has gone on.
+   */
+  async #openFile(key: string): Promise<FileHandle | undefined> {
+    for (let before = ''; ; ) {
+      const handle = await open(this.#object(key), 'r').catch(ignoreMissing);
+      if (handle !== undefined) return handle;
+      const { dev, ino, ctimeMs, ctimeNs } = await stat(`${this.#root}/`, { bigint: true });
+      const now = `${dev} ${ino} ${ctimeNs}`;
+      const isSettled = Math.abs(Date.now() - Number(ctimeMs)) > FILE_CLOCK_MS;
+      if (now === before && isSettled) return undefined;
+      if (!isSettled) await sleep(FILE_CLOCK_MS);
+      before = now;
     }
+  }
+
+  async #open(key: string): Promise<{ handle: FileHandle; info: ObjectInfo } | null> {
+    const handle = await this.#openFile(key);
+    if (handle === undefined) return null;
     try {
       const found = await handle.stat({ bigint: true });
       if (found.isFile()) {
