@@ -11,7 +11,7 @@ import { httpUrl, wholeNumber } from '@darkroom/shared/base/variables.ts';
 import { checkedVariables, modelProblems } from '@darkroom/shared/jobs/checked-variables.ts';
 import { webhookVariables } from '@darkroom/shared/webhooks/secrets.ts';
 import { z } from 'zod';
-import { keysFile } from './keys-file.ts';
+import { apiKey, keysFile } from './keys-file.ts';
 
 export const workerVariables = {
   ...checkedVariables,
@@ -20,7 +20,7 @@ export const workerVariables = {
     about: 'Port of `/livez` and `/metrics`; 0 = any, unset = none.',
     allowed: '0..65535',
   }),
-  OPENAI_API_KEY: requiredUnless('OPENAI_KEYS_FILE', z.string().min(1), {
+  OPENAI_API_KEY: requiredUnless('OPENAI_KEYS_FILE', apiKey, {
     about: 'The key images are bought with; not used when `OPENAI_KEYS_FILE` is set.',
     allowed: 'an OpenAI API key',
     secret: true,

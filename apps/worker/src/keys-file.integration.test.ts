@@ -56,6 +56,11 @@ describe('the upstream keys', () => {
     ]);
   });
 
+  test('are refused where no header can hold them: each call would fail', () => {
+    expect(() => read({ OPENAI_API_KEY: `${KEY}\n` })).toThrow('a line break');
+    expect(() => read({ OPENAI_API_KEY: `${KEY}\n` })).not.toThrow('canary');
+  });
+
   test('have to be told in one way or the other', () => {
     expect(() => read({})).toThrow('OPENAI_API_KEY must be set, or OPENAI_KEYS_FILE');
   });
@@ -70,6 +75,9 @@ describe('a file is refused', () => {
     ['that lists nothing', [], ['no key is listed']],
     ['with an unknown field, by its name', [{ ...one, baseurl: 'x' }], ['0: ', 'baseurl']],
     ['with a key for a field', [{ name: 'a', [KEY]: '' }], ['0.key', '…']],
+    ['with a short key for a field', [{ ...one, 'sk-canary': '' }], ['0: ', '…']],
+    ['with a key of all characters for a field', [{ ...one, 'sk-0123456789abcdefghijk.canary/+=': '' }], ['0: ', '…']],
+    ['with a line break in a key', [{ ...one, key: `${KEY}\n` }], ['0.key: has a space, a line break']],
     ['with a name in capitals', [{ ...one, name: 'Team A' }], ['0.name: not 1 to 40']],
     ['with a name too long', [{ ...one, name: 'a'.repeat(41) }], ['0.name: not 1 to 40']],
     ['with the key for a name', [{ name: KEY.toUpperCase(), key: KEY }], ['0.name']],

@@ -12,9 +12,15 @@ export interface ListedKey {
   readonly limits: ToldLimits | null;
 }
 
+/** What can stand in a header: a key with a line break would fail each call, as if the upstream were away. */
+export const apiKey = z
+  .string()
+  .min(1, 'empty')
+  .regex(/^[\x21-\x7e]*$/, 'has a space, a line break or another character no key has');
+
 const listedKey = z.strictObject({
   name: z.string().regex(/^[a-z0-9-]{1,40}$/, 'not 1 to 40 lower-case letters, digits and `-`'),
-  key: z.string().min(1, 'empty'),
+  key: apiKey,
   base_url: z.url({ protocol: /^https?$/, error: 'not an http(s) URL' }).nullish(),
   limits: limitsByName.nullish(),
 });
@@ -60,7 +66,7 @@ function readJson(path: string): { readonly value: unknown } | { readonly proble
 
 /** Unknown fields are named, and whoever forgot a comma may have a key for a field. */
 function withoutKeys(message: string): string {
-  return message.replace(/[A-Za-z0-9_-]{20,}/g, '…');
+  return message.replace(/\bsk-[^\s"]*|[A-Za-z0-9_-]{20,}[^\s"]*/g, '…');
 }
 
 function toListedKey({ name, key, base_url: baseUrl, limits }: z.infer<typeof listedKey>): ListedKey {

@@ -29,12 +29,19 @@ export class HeldLeases {
 
   async renew(): Promise<void> {
     if (this.#held.size === 0) return;
+    const until = (await this.#nowMs()) + LEASE_MS;
     const pipeline = this.#redis.pipeline();
-    const until = Date.now() + LEASE_MS;
     for (const [permitId, { sets, probed }] of this.#held) {
-      for (const set of sets) pipeline.zadd(set, 'XX', until, permitId).pexpire(set, LEASE_MS);
+      // Added anew where it has run out, as when Redis was away: the call is still under way.
+      for (const set of sets) pipeline.zadd(set, until, permitId).pexpire(set, LEASE_MS);
       if (probed !== null) pipeline.hset(probed, 'probingUntil', until);
     }
-    await pipeline.exec();
+    for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error;
+  }
+
+  /** Of Redis' clock, by which leases end. */
+  async #nowMs(): Promise<number> {
+    const [seconds, micros] = await this.#redis.time();
+    return Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
   }
 }

@@ -177,5 +177,5 @@ function reasonOf(cause: unknown): string {
 }
 
 function withoutKeys(message: string): string {
-  return message.replace(/\b(sk|dk)-?_?[A-Za-z0-9_*-]{8,}/g, '$1-…');
+  return message.replace(/\b(sk|dk)-?_?[A-Za-z0-9_*-]{8,}(?:[.+/=~]+[A-Za-z0-9_*-]+)*/g, '$1-…');
 }

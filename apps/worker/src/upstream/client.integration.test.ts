@@ -113,6 +113,31 @@ describe('one attempt', () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  test('has a connection of its own: HTTP/2, which sends again and loses all calls at once, is not offered', async () => {
+    const server = await serve(() => undefined);
+    const hello = new Promise<string>((resolve) => {
+      server.server.on('connection', (socket: Socket) =>
+        socket.once('data', (chunk) => {
+          resolve(chunk.toString('latin1'));
+          socket.destroy();
+        }),
+      );
+    });
+    await upstreamAt(server.url.replace('http:', 'https:')).request(generation(1));
+    // The list of protocols (RFC 7301): one name of 8 letters, and no second.
+    expect(await hello).toContain('\0\x09\x08http/1.1');
+  });
+
+  test.each([401, 200])('hides its key where a %d repeats it, whatever the key looks like', async (status) => {
+    const apiKey = 'gw_live.9f8e+7d6c/5b4a=';
+    const server = await serve((socket) =>
+      socket.end(http(`${status} No`, JSON.stringify({ error: { message: `Not a key: ${apiKey}.` } }))),
+    );
+    const upstream = openUpstream({ apiKey, baseUrl: server.url, callTimeoutMs: 5_000 });
+    open.push(upstream);
+    expect(errorOf(await upstream.request(generation(1)))?.message).toContain('Not a key: ….');
+  });
+
   test('follows no redirect: key and prompt stay with the operator’s host', async () => {
     const elsewhere = await serve((socket) => socket.end(http('200 OK', IMAGE)));
     const server = await serve((socket) =>
@@ -164,6 +189,17 @@ describe('a reply', () => {
     const result = await upstreamAt(server.url).request(generation(1));
     expect(bytesOf(result)?.equals(large(1))).toBe(true);
     expect(server.requests[0]).toMatch(/accept-encoding: identity/i);
+  });
+
+  test.each([
+    ['says it is longer', `HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n${IMAGE}`],
+    [
+      'lacks its last chunk',
+      `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${IMAGE.length.toString(16)}\r\n${IMAGE}\r\n`,
+    ],
+  ])('that %s but is whole JSON counts: its images are here and paid', async (_, reply) => {
+    const server = await serve((socket) => socket.end(reply));
+    expect(bytesOf(await upstreamAt(server.url).request(generation(1)))?.toString()).toBe('hello');
   });
 
   test('in an encoding nobody knows is unknown: it may have been paid', async () => {

@@ -39,6 +39,9 @@ export interface Upstream {
 
 export function openUpstream(options: UpstreamOptions): Upstream {
   const agent = new Agent({
+    // A connection for each call. undici would take HTTP/2 where it is offered: then one broken connection leaves all calls
+    // of the process with an unknown outcome, and a refused stream is sent a second time behind the record's back.
+    allowH2: false,
     connect: { timeout: CONNECT_TIMEOUT_MS },
     // The exchange keeps the time: undici's own limits end a call though its reply lies in the socket (openai-images.md 3.4).
     headersTimeout: 0,
@@ -75,11 +78,15 @@ export function openUpstream(options: UpstreamOptions): Upstream {
       const exchange = send(wire);
       try {
         const { head, receiver, broken } = await exchange.reply;
-        if (!isAnswer(head.status)) return await toRefusal(head, receiver, wire);
-        if (broken !== null) throw broken;
-        return { kind: 'answered', answer: await toAnswer(head, receiver) };
+        if (!isAnswer(head.status)) return await toRefusal(head, receiver, wire, options.apiKey);
+        // A text that is whole JSON is a whole answer, though the connection broke before it was over.
+        const answer = await toAnswer(head, receiver).catch((error: unknown) => {
+          throw broken ?? error;
+        });
+        return { kind: 'answered', answer };
       } catch (error) {
-        if (error instanceof ServiceError) return { kind: 'failed', error, observation: null };
+        if (error instanceof ServiceError)
+          return { kind: 'failed', error: withoutKey(error, options.apiKey), observation: null };
         const mayBeWhole = exchange.wasAnswered || wire.isTaken();
         const sent = exchange.wasSent ? (mayBeWhole ? 'whole' : 'in-part') : 'not';
         return { kind: 'failed', error: classifyFailure(error, sent), observation: null };
@@ -105,7 +112,7 @@ async function toAnswer(head: ReplyHead, inflow: Inflow): Promise<UpstreamAnswer
 }
 
 /** The error of any other status; of a body that is cut off or unreadable the status still counts. */
-async function toRefusal(head: ReplyHead, inflow: Inflow, wire: WireRequest): Promise<UpstreamResult> {
+async function toRefusal(head: ReplyHead, inflow: Inflow, wire: WireRequest, apiKey: string): Promise<UpstreamResult> {
   const { status } = head;
   const body = await inflow.body().then(toError, () => toRecord(null));
   const message = typeof body['message'] === 'string' ? body['message'] : null;
@@ -119,7 +126,16 @@ async function toRefusal(head: ReplyHead, inflow: Inflow, wire: WireRequest): Pr
     moderation: toModeration(toRecord(body['moderation_details'])),
     observation: observe(head, status === 429 ? (message ?? '') : '', Date.now()),
   };
-  return { kind: 'failed', error: classifyReply(reply, wire), observation: reply.observation };
+  return { kind: 'failed', error: withoutKey(classifyReply(reply, wire), apiKey), observation: reply.observation };
+}
+
+/** Shorter ones are words, not secrets. */
+const SHORTEST_KEY = 8;
+
+/** Some gateways repeat the key they refuse, and callers see the message. */
+function withoutKey(error: ServiceError, apiKey: string): ServiceError {
+  if (apiKey.length >= SHORTEST_KEY) error.message = error.message.replaceAll(apiKey, '…');
+  return error;
 }
 
 /** The `error` of a body, empty when there is none. */
