@@ -29,7 +29,7 @@ export async function openDemoTarget(saidYes: boolean): Promise<DemoTarget> {
   if (told !== null) throw new DemoRefusal(`No Darkroom answers at DARKROOM_URL (${told}).`);
   if (upstreamFromEnvironment() !== null && !saidYes) {
     throw new DemoRefusal(
-      'OPENAI_API_KEY or OPENAI_BASE_URL is set: this demo would buy about 25 images from a real API, for real money.\n' +
+      'OPENAI_API_KEY, OPENAI_KEYS_FILE or OPENAI_BASE_URL is set: this demo would buy about 25 images from a real API, for real money.\n' +
         'Run `npm run demo -- --yes` to buy them, or unset the variable to use the simulator.',
     );
   }

@@ -67,9 +67,11 @@ export async function answers(url: string): Promise<boolean> {
 }
 
 /** The address the environment names to buy images at; null when it names none, and the simulator is used. */
-export function upstreamFromEnvironment(): { baseUrl: string; apiKey: string } | null {
-  const { OPENAI_API_KEY: apiKey = '', OPENAI_BASE_URL: baseUrl = '' } = process.env;
-  if (apiKey === '' && baseUrl === '') return null;
+export function upstreamFromEnvironment(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): { baseUrl: string; apiKey: string } | null {
+  const { OPENAI_API_KEY: apiKey = '', OPENAI_BASE_URL: baseUrl = '', OPENAI_KEYS_FILE: keysFile = '' } = env;
+  if (apiKey === '' && baseUrl === '' && keysFile === '') return null;
   return { apiKey: apiKey || 'sk-none', baseUrl: baseUrl || 'https://api.openai.com/v1' };
 }
 
@@ -80,8 +82,10 @@ function optionsFromEnvironment() {
     ),
   );
   const upstream = upstreamFromEnvironment();
+  const keysFile = env['OPENAI_KEYS_FILE'];
   return {
-    env,
+    // The worker runs in the data folder; the path is meant from here.
+    env: keysFile === undefined ? env : { ...env, OPENAI_KEYS_FILE: resolve(keysFile) },
     ...(env['REDIS_URL'] === undefined ? {} : { redisUrl: env['REDIS_URL'] }),
     ...(env['DARKROOM_REDIS_BINARY'] === undefined ? {} : { redisBinary: env['DARKROOM_REDIS_BINARY'] }),
     ...(upstream === null ? {} : { upstream }),

@@ -13,7 +13,7 @@ async function main(): Promise<void> {
 function banner({ stack, url, startMs }: Service): string {
   const upstream =
     stack.simulatorUrl === null
-      ? 'the OpenAI API (OPENAI_API_KEY is set: images cost money)'
+      ? 'a real API (OPENAI_API_KEY, OPENAI_KEYS_FILE or OPENAI_BASE_URL is set: images cost money)'
       : 'a simulator on this machine: OPENAI_API_KEY is not set, so the pictures are drawn here and cost nothing';
   return `
   Darkroom is ready (${(startMs / 1_000).toFixed(1)} s)      ${url}        reference: ${url}/docs

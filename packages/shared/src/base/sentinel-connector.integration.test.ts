@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { startRedisServer, type TestRedisServer } from '@darkroom/testing/redis-server.ts';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { openRedis } from './redis.ts';
 
 const NEWS = ['message', '+switch-master', 'master 127.0.0.1 1 127.0.0.1 2'];
@@ -102,4 +102,18 @@ it('the news of a failover ends the connection to a master that does not answer 
   copy.disconnect();
   sentinel.close();
   first.signal('SIGCONT');
+});
+
+it('a sentinel that is down, while another answers, prints nothing past the logger', async () => {
+  const [sentinel, gone] = await Promise.all([startSentinel(() => second.port), startSentinel(() => second.port)]);
+  gone.close();
+  const printed = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+  const url = `redis-sentinel://127.0.0.1:${gone.port},127.0.0.1:${sentinel.port}/master`;
+  const redis = await openRedis(url, 'patient', () => undefined);
+  await expect.poll(() => sentinel.seen.watched).toBe(1);
+  await redis.ping();
+  expect(printed.mock.calls).toEqual([]);
+  printed.mockRestore();
+  redis.disconnect();
+  sentinel.close();
 });
