@@ -31,12 +31,11 @@ interface Found {
 
 /** An answer whose bytes are at hand, from a file of this host (`local`) or a copy in Redis. */
 export async function drainFile(deps: Deps, file: SpooledAnswer, from: 'local' | 'copy'): Promise<Drained> {
-  const { facts, waits } = file.about as unknown as AboutAnswer;
+  const { facts } = file.about as unknown as AboutAnswer;
   const found = await find(deps, file);
   if (found === null) return 'gone';
   const { record, attempt } = found;
-  const host = deps.spool.hostId;
-  const row = attempt.spooled ?? { ...waits, host, until: Date.now() + HOST_PATIENCE_MS };
+  const row = rowOf(deps, found, file);
   if (from === 'local') await sayItIsHere(deps, found, file, row);
 
   const missing = file.images.filter(({ index }) => !record.images.has(index));
@@ -127,6 +126,28 @@ function isSettled({ endedAt, outcome }: Attempt): boolean {
 /** Noted anew well before others would count this host as gone. */
 const SAY_AGAIN_MS = HOST_PATIENCE_MS - 300_000;
 
+/** `until`: what Redis knows of an answer whose file is here; null = nothing. */
+export function isToBeSaid(until: number | null): boolean {
+  return until === null || until - Date.now() <= SAY_AGAIN_MS;
+}
+
+/** Says that this host has an answer without putting it into storage. Its file is read only if that is news. */
+export async function sayFileIsHere(
+  deps: Deps,
+  id: AnswerId,
+  read: () => Promise<SpooledAnswer | null>,
+): Promise<void> {
+  const found = await find(deps, id);
+  if (found === null || found.record.calls[id.call]?.outcome !== '' || isSettled(found.attempt)) return;
+  const file = await read();
+  if (file !== null) await sayItIsHere(deps, found, file, rowOf(deps, found, file));
+}
+
+function rowOf(deps: Deps, { attempt }: Found, file: SpooledAnswer): SpooledAnswerRow {
+  const { waits } = file.about as unknown as AboutAnswer;
+  return attempt.spooled ?? { ...waits, host: deps.spool.hostId, until: Date.now() + HOST_PATIENCE_MS };
+}
+
 /** For a file Redis knows nothing of (its worker died before it could say), and so that others go on waiting for this host. */
 async function sayItIsHere(
   deps: Deps,
@@ -135,7 +156,7 @@ async function sayItIsHere(
   row: SpooledAnswerRow,
 ): Promise<void> {
   if (isSettled(attempt)) return;
-  if (attempt.spooled !== undefined && row.until - Date.now() > SAY_AGAIN_MS) return;
+  if (!isToBeSaid(attempt.spooled?.until ?? null)) return;
   const { facts } = file.about as unknown as AboutAnswer;
   const until = Math.max(row.until, Date.now() + HOST_PATIENCE_MS);
   const noted = await noteSpooled(deps.steps, id, facts, { ...row, host: deps.spool.hostId, until });

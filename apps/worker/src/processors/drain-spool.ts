@@ -4,19 +4,21 @@
 //   listed ─lease─▶ taken ─▶ stored, settled: file removed · away: breaker opens · links, host: looked at again later
 // · gone: forgotten, its file put aside
 
-import { decodeAnswer, SpoolFormatError } from '@darkroom/shared/images/spool-file.ts';
+import { decodeAnswer, type SpooledAnswer, SpoolFormatError } from '@darkroom/shared/images/spool-file.ts';
 import { StorageError } from '@darkroom/shared/images/store.ts';
 import {
   type AnswerId,
+  dropCopy,
   entryOf,
   forgetSpooled,
   listCopied,
   listSpooled,
   readCopy,
+  untilOf,
 } from '@darkroom/shared/jobs/spool-steps.ts';
 import type { Deps } from '../deps.ts';
 import { takeAnswerLease } from '../spool/lease.ts';
-import { type Drained, drainFile, drainRest, giveUp } from './drain-answer.ts';
+import { type Drained, drainFile, drainRest, giveUp, isToBeSaid, sayFileIsHere } from './drain-answer.ts';
 
 export interface Drainer {
   /** Settles after the first look at this host's files and all links. */
@@ -93,16 +95,39 @@ async function drainBytes(deps: Deps, signal: AbortSignal): Promise<void> {
   deps.metrics.spoolAnswers.set(local.length);
   deps.metrics.spoolBytes.set(usedBytes);
   const works = [
-    ...local.map((id) => () => underLease(deps, id, () => drainLocal(deps, id))),
-    ...(await listCopied(deps.steps)).map((id) => () => underLease(deps, id, () => drainCopy(deps, id))),
+    ...local.map((id) => () => oneOf(deps, id, () => drainLocal(deps, id))),
+    ...(await listCopied(deps.steps)).map((id) => () => oneOf(deps, id, () => drainCopy(deps, id))),
   ];
   let isProved = false;
   for (const work of works) {
     const end = signal.aborted ? 'away' : await work();
-    if (end === 'away') return;
+    if (end === 'away') return sayAllAreHere(deps, local, signal);
     isProved ||= end === 'stored';
   }
   if (deps.breaker.isOpen && (isProved || (await isStorageBack(deps)))) deps.breaker.close();
+}
+
+/** One that fails for a reason of its own is not to hold up those behind it. */
+async function oneOf(deps: Deps, id: AnswerId, work: () => Promise<Drained>): Promise<Drained | null> {
+  try {
+    return await underLease(deps, id, work);
+  } catch (error) {
+    deps.log.error({ err: error, ...id }, 'a spooled answer could not be drained');
+    return null;
+  }
+}
+
+/** While the storage is away only the oldest is tried; that this host has the others is said all the same. */
+async function sayAllAreHere(deps: Deps, local: readonly AnswerId[], signal: AbortSignal): Promise<void> {
+  const untils = await untilOf(deps.steps, local);
+  const due = local.filter((_, place) => isToBeSaid(untils[place] ?? null));
+  for (const id of due) {
+    if (signal.aborted) return;
+    await oneOf(deps, id, async () => {
+      await sayFileIsHere(deps, id, () => readFile(deps, id));
+      return 'host';
+    });
+  }
 }
 
 async function isStorageBack(deps: Deps): Promise<boolean> {
@@ -129,30 +154,50 @@ async function underLease(deps: Deps, id: AnswerId, work: () => Promise<Drained>
 
 /** Puts the file of an answer into storage, if this host has one, and removes it once nothing of it waits any more. */
 export async function drainLocal(deps: Deps, id: AnswerId): Promise<Drained> {
+  const file = await readFile(deps, id);
+  if (file === null) return 'settled';
+  const end = await drainFile(deps, file, 'local');
+  if (end === 'settled' || end === 'stored') await deps.spool.remove(id);
+  if (end === 'gone') {
+    deps.log.error({ ...id }, 'a spooled answer belongs to no job that is kept: its file was put aside');
+    await deps.spool.putAside(id);
+  }
+  return end;
+}
+
+/** null when there is none any more; an answer whose file is damaged is given up unless there is a copy. */
+async function readFile(deps: Deps, id: AnswerId): Promise<SpooledAnswer | null> {
   try {
-    const file = await deps.spool.read(id);
-    if (file === null) return 'settled';
-    const end = await drainFile(deps, file, 'local');
-    if (end === 'settled' || end === 'stored') await deps.spool.remove(id);
-    if (end === 'gone') {
-      deps.log.error({ ...id }, 'a spooled answer belongs to no job that is kept: its file was put aside');
-      await deps.spool.putAside(id);
-    }
-    return end;
+    return await deps.spool.read(id);
   } catch (error) {
     if (!(error instanceof SpoolFormatError)) throw error;
     deps.log.error({ err: error, ...id }, 'a file in the spool can’t be read: it was put aside');
     if ((await readCopy(deps.steps, id)) === null) await giveUp(deps, id, 'its file in the spool was damaged');
-    return 'settled';
+    return null;
   }
 }
 
 async function drainCopy(deps: Deps, id: AnswerId): Promise<Drained> {
   const copy = await readCopy(deps.steps, id);
   if (copy === null) return 'settled';
-  const end = await drainFile(deps, decodeAnswer(copy), 'copy');
+  const answer = decodeCopy(deps, id, copy);
+  if (answer === null) {
+    await dropCopy(deps.steps, id);
+    return 'settled';
+  }
+  const end = await drainFile(deps, answer, 'copy');
   if (end === 'gone') await forgetSpooled(deps.steps, id);
   return end;
+}
+
+function decodeCopy(deps: Deps, id: AnswerId, copy: Buffer): SpooledAnswer | null {
+  try {
+    return decodeAnswer(copy);
+  } catch (error) {
+    if (!(error instanceof SpoolFormatError)) throw error;
+    deps.log.error({ err: error, ...id }, 'the copy of a spooled answer can’t be read: it was dropped');
+    return null;
+  }
 }
 
 /**

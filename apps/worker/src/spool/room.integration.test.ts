@@ -102,6 +102,17 @@ test('a call that needs more than there is goes alone also beside a file that wa
   expect(await held()).toEqual([8]);
 });
 
+test('is said to be full when files that were put aside take all of it', async () => {
+  await writeFile(join(directory, 'job_a.0.1.spool.bad'), Buffer.alloc(10 * MIB));
+  let told = 0;
+  const room = open(10, () => {
+    told += 1;
+  });
+  expect([await room.take(MIB), await room.take(MIB), told]).toEqual([null, null, 1]);
+  await rm(join(directory, 'job_a.0.1.spool.bad'));
+  expect(await room.take(MIB)).not.toBeNull();
+});
+
 test('is free again when the lease of a dead process has ended', async () => {
   const room = open(10);
   await server.redis.hset(room.hash, 'dead', `${10 * MIB} ${Date.now() + 60_000}`);

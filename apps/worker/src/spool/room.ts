@@ -82,7 +82,8 @@ export function openRoom({ redis, keys, spool, maxBytes, onError, onFull }: Room
     await hold(inSteps(needed), room);
     if (held < needed) await hold(needed, room);
   };
-  const fits = (bytes: number): boolean => taken + Math.min(bytes, most) <= held;
+  /** Nothing does while all there is was put aside, though then nothing would be needed. */
+  const fits = (bytes: number): boolean => most > 0 && taken + Math.min(bytes, most) <= held;
   /** One at a time: each asks for what those before it have not got. */
   const growAfter = async (earlier: Promise<void>, bytes: number): Promise<void> => {
     await earlier;

@@ -347,6 +347,19 @@ describe('an answer that waits', () => {
   });
 });
 
+test.each(['failed', 'part'] as const)('a cancelled job ends when its last attempt comes back %s', async (kind) => {
+  const life = new Life();
+  await life.start();
+  await steps.redis.set(life.lockKey, TOKENS[0]);
+  await life.begin(0);
+  await withholdCalls(steps, life.id, 1, 'cancelled');
+  expect(await life.record()).toMatchObject({ status: 'in_progress' });
+  await life.finish(1, kind);
+  expect(await life.record()).toMatchObject({ status: 'cancelled', calls: [{ outcome: 'withheld' }] });
+  await life.check();
+  await life.stop();
+});
+
 test('without room in the spool the gate lets nothing through', async () => {
   const life = new Life();
   await life.start();

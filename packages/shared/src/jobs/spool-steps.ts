@@ -74,9 +74,24 @@ export async function listSpooled(
   }));
 }
 
-/** Those that have a copy in Redis. */
+/** Until when each of them can be had, unix ms; null = Redis does not know that it waits. */
+export async function untilOf({ redis, keys }: JobSteps, ids: readonly AnswerId[]): Promise<(number | null)[]> {
+  if (ids.length === 0) return [];
+  const scores = await redis.zmscore(keys.spooled, ...ids.map(entryOf));
+  return scores.map((score) => (score === null ? null : Number(score)));
+}
+
+/** Those that have a copy in Redis; one reserved by a process that died before it wrote it, or run out, is none. */
 export async function listCopied({ redis, keys }: JobSteps): Promise<AnswerId[]> {
-  return (await redis.hkeys(keys.spoolCopies)).map(parseEntry);
+  const reserved = await redis.hkeys(keys.spoolCopies);
+  const exist = await Promise.all(reserved.map((entry) => redis.exists(keys.spoolCopy(entry))));
+  return reserved.filter((_, place) => exist[place] === 1).map(parseEntry);
+}
+
+/** For a copy that can't be read: its host, or its time, decides about the answer as if there had been none. */
+export async function dropCopy({ redis, keys }: JobSteps, id: AnswerId): Promise<void> {
+  const entry = entryOf(id);
+  await redis.multi().del(keys.spoolCopy(entry)).hdel(keys.spoolCopies, entry).exec();
 }
 
 /** For an answer whose job is no longer kept. */

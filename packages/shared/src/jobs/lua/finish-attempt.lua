@@ -1,6 +1,6 @@
 -- Closes an attempt, keeps its images, gives the call its outcome when it has one, ends the job when that was the last.
 -- First write wins: images and outcomes that are there stay. A row closed for a lost worker by someone else takes the
--- truth when it comes late. An answer that was spooled no longer is.
+-- truth when it comes late. An answer that was spooled no longer is. What is left of a job that is cancelled or over is withheld.
 -- KEYS: job hash
 -- ARGV: call k, seq, attempt outcome ('succeeded'|'rejected'|'failed'|'unknown'), JSON merged into the row,
 --       count ('' | 'failed' | 'unknown' | 'moderated'), call outcome ('' | 'failed'), error JSON ('' = none; kept as the call's last),
@@ -58,6 +58,9 @@ local function step()
     ended = settle(tonumber(ARGV[10]))
   elseif is_current and ARGV[6] ~= '' and not is_spooled(call) then
     close_call(k, call, ARGV[6], cjson.decode(ARGV[7]))
+    ended = settle(tonumber(ARGV[10]))
+  elseif (was_open or was_spooled) and call.open == 0 and not is_spooled(call) and withhold_if_over(k, call) then
+    -- Nothing of it is under way any more: what is left would only wait for a permit to be withheld at the gate.
     ended = settle(tonumber(ARGV[10]))
   else
     if ARGV[7] ~= '' then call.error = cjson.decode(ARGV[7]) end

@@ -154,10 +154,10 @@ local function set_spooled(k, seq, call, attempt, spooled)
   local count = (call.spooled or 0) + (spooled and 1 or 0) - (attempt.spooled and 1 or 0)
   call.spooled = count > 0 and count or nil
   attempt.spooled = spooled
-  if spooled then
-    redis.call('ZADD', root .. ':spooled', spooled['until'], entry)
-  else
-    redis.call('ZREM', root .. ':spooled', entry)
+  if spooled then redis.call('ZADD', root .. ':spooled', spooled['until'], entry)
+  else redis.call('ZREM', root .. ':spooled', entry) end
+  -- Without bytes on a host there is nothing left to copy, and links are followed only where there is no copy.
+  if not spooled or spooled.host == cjson.null then
     redis.call('DEL', root .. ':spool-copy:' .. entry)
     redis.call('HDEL', root .. ':spool-copies', entry)
   end
