@@ -27,6 +27,7 @@ export async function startRedisPair(): Promise<RedisPair> {
   await primary.set('first', 1);
   while ((await primary.wait(1, 1_000)) < 1) await pause(EVERY_MS);
   await primary.del('first');
+  await primary.config('RESETSTAT');
   primary.disconnect();
   return {
     master,

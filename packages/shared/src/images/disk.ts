@@ -2,12 +2,12 @@
 // `.{name}~.json` with its content type and metadata; `.tmp/` with files being written. Segments of keys never start with
 // a dot, so what is hidden is no key. The object goes first and its sidecar second: killed in between, the object is there
 // and whole, and its type is sniffed from its bytes. One root may be shared by any number of processes.
-import { type FileHandle, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
 import { ServiceError } from '../base/errors.ts';
+import { readSidecar, sidecarOf, typeOfName } from './disk-sidecar.ts';
 import {
   errnoOf,
   ignoreMissing,
@@ -20,7 +20,6 @@ import {
 } from './files.ts';
 import { CONTENT_TYPES, SNIFF_BYTES, sniffFormat } from './formats.ts';
 import { assertKey, assertPrefix, isKey } from './keys.ts';
-import { assertContentType, toMetadata } from './metadata.ts';
 import { Meter } from './meter.ts';
 import {
   type ByteRange,
@@ -39,9 +38,6 @@ const FILE_CLOCK_MS = 20;
 /** No write takes an hour, so what is older was left by a process that died. */
 const STALE_TEMPORARY_MS = 3_600_000;
 
-const sidecarSchema = z.object({ contentType: z.string(), metadata: z.record(z.string(), z.string()) });
-type Sidecar = z.infer<typeof sidecarSchema>;
-
 /** Turns a file system's error into StorageError; everything else (a bug, an abort, our own error) stays what it is. */
 async function storing<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -50,20 +46,6 @@ async function storing<T>(what: string, work: () => Promise<T>): Promise<T> {
     if (errnoOf(error) === undefined) throw error;
     throw new StorageError(`The image storage cannot ${what} (${errnoOf(error)}).`, error);
   }
-}
-
-async function readSidecar(path: string): Promise<Sidecar | null> {
-  const text = await readFile(path, 'utf8').catch(ignoreMissing);
-  try {
-    return text === undefined ? null : sidecarSchema.parse(JSON.parse(text));
-  } catch {
-    return null; // torn or foreign: as good as missing, the type comes from the bytes
-  }
-}
-
-/** Of names that say it: such an object has a sidecar only when there is more to say. */
-function typeOfName(key: string): string | null {
-  return key.endsWith('.json') ? 'application/json' : null;
 }
 
 async function sniffContentType(handle: FileHandle): Promise<string> {
@@ -91,14 +73,6 @@ interface Written {
   readonly key: string;
   readonly body: Uint8Array | Meter;
   readonly options: Pick<PutOptions, 'contentType' | 'metadata'>;
-}
-
-/** Null when the name says it all. Throws TypeError for a content type that is none. */
-function sidecarOf(key: string, { contentType, metadata }: Written['options']): Sidecar | null {
-  assertContentType(contentType);
-  const sidecar = { contentType, metadata: toMetadata(metadata) };
-  const isNeedless = contentType === typeOfName(key) && Object.keys(sidecar.metadata).length === 0;
-  return isNeedless ? null : sidecar;
 }
 
 class DiskStore implements ImageStore {
