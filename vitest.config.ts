@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 const KINDS: Readonly<Record<string, { include: string; file: string; timeoutMs: number; workers: number }>> = {
   unit: { include: '**/*.test.ts', file: 'test', timeoutMs: 10_000, workers: 2 },
   integration: { include: '**/*.integration.test.ts', file: 'test-integration', timeoutMs: 60_000, workers: 2 },
-  e2e: { include: '**/*.e2e.test.ts', file: 'test-e2e', timeoutMs: 120_000, workers: 4 },
+  e2e: { include: '**/*.e2e.test.ts', file: 'test-e2e', timeoutMs: 120_000, workers: 3 },
 };
 
 export default defineConfig(({ mode }) => {
