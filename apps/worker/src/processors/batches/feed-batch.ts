@@ -20,6 +20,8 @@ const LINES_WITH_IMAGES = 4;
 export class Feeder {
   readonly #deps: Deps;
   #lines: AsyncGenerator<InputLine> | null = null;
+  /** Where the next line begins. */
+  #byte = 0;
   #context: ValidateContext | null = null;
 
   constructor(deps: Deps) {
@@ -48,6 +50,7 @@ export class Feeder {
       fedLine: Math.max(record.fedLine, last.number),
     };
     await redis.hset(keys.batch(record.id), cursor);
+    this.#byte = last.nextByte;
     return true;
   }
 
@@ -60,6 +63,9 @@ export class Feeder {
   }
 
   async #take(record: BatchRecord, count: number, context: ValidateContext): Promise<ParsedLine[]> {
+    // A batch that was opened again right at its end begins anew.
+    if (this.#byte !== record.cursor.byte) await this.close();
+    this.#byte = record.cursor.byte;
     this.#lines ??= readLines(this.#deps.store, record.spec.inputKey, record.cursor);
     const taken: ParsedLine[] = [];
     while (taken.length < count && taken.filter(hasReferences).length < LINES_WITH_IMAGES) {
