@@ -1,11 +1,16 @@
 // One direction of one connection: bytes on their way, which can be held back and delayed.
 import type { Socket } from 'node:net';
 
+/** `null`: the end. */
+type Piece = Buffer | null;
+
 export class Flow {
   readonly #to: Socket;
   readonly #delayMs: () => number;
-  #kept: Buffer[] | null = null;
-  #dueAt = 0;
+  #kept: Piece[] | null = null;
+  /** On their way, in the order written: a timer for each would let a later one overtake when the delay changes. */
+  readonly #queue: { readonly piece: Piece; readonly dueAt: number }[] = [];
+  #timer: NodeJS.Timeout | null = null;
 
   /** `delayMs` is asked for each write. */
   constructor(to: Socket, delayMs: () => number) {
@@ -30,21 +35,40 @@ export class Flow {
   release(): void {
     const kept = this.#kept ?? [];
     this.#kept = null;
-    for (const bytes of kept) this.write(bytes);
+    for (const piece of kept) this.#pass(piece);
   }
 
   write(bytes: Buffer): void {
-    if (this.#kept !== null) {
-      this.#kept.push(bytes);
-      return;
-    }
-    const now = performance.now();
-    this.#dueAt = Math.max(this.#dueAt, now + this.#delayMs());
-    if (this.#dueAt <= now) this.#send(bytes);
-    else setTimeout(() => this.#send(bytes), this.#dueAt - now);
+    this.#pass(bytes);
   }
 
-  #send(bytes: Buffer): void {
-    if (this.#to.writable) this.#to.write(bytes);
+  /** Nothing more is written: the other side is told behind the last byte. */
+  end(): void {
+    this.#pass(null);
+  }
+
+  #pass(piece: Piece): void {
+    if (this.#kept !== null) {
+      this.#kept.push(piece);
+      return;
+    }
+    this.#queue.push({ piece, dueAt: performance.now() + this.#delayMs() });
+    if (this.#timer === null) this.#sendDue();
+  }
+
+  #sendDue(): void {
+    this.#timer = null;
+    const now = performance.now();
+    for (let next = this.#queue[0]; next !== undefined && next.dueAt <= now; next = this.#queue[0]) {
+      this.#queue.shift();
+      this.#send(next.piece);
+    }
+    const [next] = this.#queue;
+    if (next !== undefined) this.#timer = setTimeout(() => this.#sendDue(), next.dueAt - now);
+  }
+
+  #send(piece: Piece): void {
+    if (piece === null) this.#to.end();
+    else if (this.#to.writable) this.#to.write(piece);
   }
 }

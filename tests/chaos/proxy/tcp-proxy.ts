@@ -87,8 +87,8 @@ function openLine(client: Socket, target: Target, inspect: Inspect, delayMs: () 
   const server = connect({ port: target.port, host: '127.0.0.1', noDelay: true });
   const [toServer, toClient] = [new Flow(server, delayMs), new Flow(client, delayMs)];
   const inspector = inspect(toServer, toClient, target);
-  client.on('data', (chunk) => inspector.fromClient(chunk)).on('end', () => server.end());
-  server.on('data', (chunk) => inspector.fromServer(chunk)).on('end', () => client.end());
+  client.on('data', (chunk) => inspector.fromClient(chunk)).on('end', () => toServer.end());
+  server.on('data', (chunk) => inspector.fromServer(chunk)).on('end', () => toClient.end());
   return { client, server, flows: [toServer, toClient] };
 }
 
