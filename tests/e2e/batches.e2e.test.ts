@@ -227,7 +227,8 @@ describe('a batch', () => {
 describe('crashes in the middle of a batch', () => {
   test('of every worker and of the API lose and repeat no line', async () => {
     await darkroom.simulator.fault('latency', { params: { ms: 100 } });
-    const batch = await create(Array.from({ length: 600 }, (_, index) => lineOf(`k-${index}`)));
+    const ids = Array.from({ length: 600 }, (_, index) => `k-${index}`);
+    const batch = await create(ids.map((id) => lineOf(id, { prompt: id })));
     const completed = async (): Promise<number> =>
       (await darkroom.openai.batches.retrieve(batch.id)).request_counts?.completed ?? 0;
     await until('it is being fed', async () => (await completed()) > 60);
@@ -240,11 +241,19 @@ describe('crashes in the middle of a batch', () => {
     await darkroom.stack.addWorker();
     await darkroom.stack.addWorker();
     const done = await ended(batch, 100_000);
-    expect(done).toMatchObject({ status: 'completed', request_counts: { total: 600, completed: 600, failed: 0 } });
-    const output = await linesOf(done.output_file_id);
-    expect(new Set(idsOf(output)).size).toBe(600);
-    // Calls in flight at a kill have an unknown outcome and may be bought once more, each flagged; nothing else is.
-    const { images } = await darkroom.simulator.ledger();
-    expect(images.length).toBeLessThanOrEqual(600 + 2 * 40);
+    const [output, errors] = await Promise.all([linesOf(done.output_file_id), linesOf(done.error_file_id)]);
+    expect(done).toMatchObject({
+      status: 'completed',
+      request_counts: { total: 600, completed: output.length, failed: errors.length },
+    });
+    expect([...idsOf(output), ...idsOf(errors)].toSorted()).toEqual(ids.toSorted());
+    // A call in flight at a kill has an unknown outcome and is made once more; in flight at both kills, it fails and says so.
+    const { requests } = await darkroom.simulator.ledger();
+    const calls = Map.groupBy(requests, ({ prompt }) => prompt);
+    expect(errors.every(({ response }) => response?.body.error?.code === 'outcome_unknown')).toBe(true);
+    expect(idsOf(errors).filter((id) => calls.get(id)?.length !== 2)).toEqual([]);
+    expect(ids.filter((id) => (calls.get(id)?.length ?? 0) > 2)).toEqual([]);
+    expect(ids.filter((id) => calls.get(id)?.length === 2).length).toBeLessThanOrEqual(2 * 40);
+    expect(errors.length).toBeLessThanOrEqual(20);
   });
 });

@@ -89,6 +89,7 @@ test('a worker killed while its answer is spooled: after the restart the job is 
 
 test('its host gone: a worker with another spool stores the answer from the copy in Redis', async () => {
   const { id } = await submitAndSpool();
+  await until('its copy is in Redis', () => stack.redis.exists(`{darkroom}:spool-copy:${id} 0 1`));
   await stack.killWorkers();
   await s3.clearFaults();
   await stack.stack.addWorker({ SPOOL_DIR: join(stack.directory, 'spool-elsewhere') });
