@@ -86,6 +86,8 @@ describe.concurrent('a retry', () => {
 
 describe('while a process is frozen with the first request unread,', () => {
   const sends = [generate, edit] as const;
+  /** Gives up soon, and often enough for a slow machine to answer once the process goes on. */
+  const HASTY = { timeout: 1_000, maxRetries: 8 };
 
   /** Freezes the stack's own API until `once` holds. */
   async function freeze(once: () => Promise<unknown>): Promise<void> {
@@ -99,7 +101,7 @@ describe('while a process is frozen with the first request unread,', () => {
 
   test('the retry may reach that same process: both are read at once, and make one job', async () => {
     const prompts = ['a generation unread', 'an edit unread'];
-    const { openai, sent } = countingClient(stack.api.url, { timeout: 1_000 });
+    const { openai, sent } = countingClient(stack.api.url, HASTY);
     const thawed = freeze(() => until('both were asked for twice', () => sent.length >= 4));
     const replies = await Promise.all(sends.map((send, at) => send(openai, prompts[at] ?? '')));
     await thawed;
@@ -117,7 +119,7 @@ describe('while a process is frozen with the first request unread,', () => {
     const { openai: steady } = countingClient(other.url);
     const upload = await toFile(Buffer.from(JSON.stringify(line)), 'in.jsonl');
     const input = await steady.files.create({ purpose: 'batch', file: upload });
-    const { openai, sent } = countingClient(stack.api.url, { timeout: 1_000 });
+    const { openai, sent } = countingClient(stack.api.url, HASTY);
     const thawed = freeze(() => until('both were asked for twice', () => sent.length >= 4));
     const [batch, job] = await Promise.all([
       openai.batches.create({

@@ -120,7 +120,7 @@ describe('a caller', () => {
     await slow(2_500);
     const brief = await stack.addApi({ SYNC_TIMEOUT_MS: '1000' });
     const once: CountingClient = countingClient(brief.url, { maxRetries: 0 });
-    const patient = countingClient(brief.url);
+    const patient = countingClient(brief.url, { maxRetries: 10 });
     const [error, reply] = await Promise.all([
       thrownBy(once.openai.images.generate({ ...CAT, prompt: 'asked once' })),
       patient.openai.images.generate({ ...CAT, prompt: 'asked again' }),

@@ -80,6 +80,7 @@ describe('retry', () => {
     expect(job).toMatchObject({ status: 'incomplete', run: 1 });
     expect(job.images).toHaveLength(2);
     await stack.simulator.clearFaults();
+    await stack.simulator.fault('latency', { params: { ms: 1_000 } });
     const again = await stack.api.retry(job.id);
     expect(again).toMatchObject({ run: 2, finished_at: null, errors: [], error: null });
     expect(again.images).toHaveLength(2);
