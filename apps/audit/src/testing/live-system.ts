@@ -8,6 +8,7 @@ import { type AttemptFacts, beginAttempt, finishAttempt, noteAnswer } from '@dar
 import type { ImageRow, StoredError } from '@darkroom/shared/jobs/record.ts';
 import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
 import { createJob, type JobSteps } from '@darkroom/shared/jobs/steps.ts';
+import { TEST_SPEC } from '@darkroom/shared/jobs/test-spec.ts';
 import { type CallQueues, itemLockKey, openCallQueues } from '@darkroom/shared/queues/call-queue.ts';
 import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 
@@ -16,26 +17,9 @@ export const COST_MICRO_USD = 40_000;
 const PAID: AttemptFacts = { status: 200, costMicroUsd: COST_MICRO_USD, inputTokens: 10, outputTokens: 100 };
 
 const SPEC: JobSpec = {
+  ...TEST_SPEC,
   account: ACCOUNT,
-  operation: 'generation',
-  sentAs: 'generation',
-  model: 'gpt-image-2',
-  requestedModel: null,
-  lane: 'gpt-image-2',
   input: { model: 'gpt-image-2', prompt: 'a cat' },
-  body: { model: 'gpt-image-2', prompt: 'a cat' },
-  calls: [[0]],
-  outputFormat: 'png',
-  downscaleTo: null,
-  warnings: [],
-  metadata: {},
-  priority: 'normal',
-  expiresAfterSeconds: 3_600,
-  onUnknown: null,
-  responseFormat: null,
-  batchId: null,
-  customId: null,
-  webhook: null,
 };
 
 export interface LiveSystem {

@@ -6,6 +6,7 @@ import { inputKey, provenanceKey } from '@darkroom/shared/images/keys.ts';
 import { hasEnded, type JobRecord } from '@darkroom/shared/jobs/record.ts';
 import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
 import { submitSpec } from '@darkroom/shared/jobs/submit.ts';
+import { TEST_SPEC } from '@darkroom/shared/jobs/test-spec.ts';
 import type { InputRef } from '@darkroom/shared/requests/inputs.ts';
 import { picture } from '@darkroom/simulator/openai/test-kit.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -30,26 +31,14 @@ const MODEL = 'gpt-image-2.6-flare';
 function edit(changes: Partial<JobSpec> = {}): JobSpec {
   const body = { model: MODEL, prompt: 'winter', size: '1024x1024', images: [png] };
   return {
+    ...TEST_SPEC,
     account: ACCOUNT,
     operation: 'edit',
     sentAs: 'edit',
     model: MODEL,
-    requestedModel: null,
     lane: MODEL,
     input: body,
     body,
-    calls: [[0]],
-    outputFormat: 'png',
-    downscaleTo: null,
-    warnings: [],
-    metadata: {},
-    priority: 'normal',
-    expiresAfterSeconds: 3_600,
-    onUnknown: null,
-    responseFormat: null,
-    batchId: null,
-    customId: null,
-    webhook: null,
     ...changes,
   };
 }

@@ -4,29 +4,15 @@ import { finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { ImageRow } from '@darkroom/shared/jobs/record.ts';
 import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
 import { createJob, type JobSteps } from '@darkroom/shared/jobs/steps.ts';
+import { TEST_SPEC } from '@darkroom/shared/jobs/test-spec.ts';
 import { TERMINAL_JOB_EVENTS } from '@darkroom/shared/requests/webhook.ts';
 
 const SPEC: JobSpec = {
+  ...TEST_SPEC,
   account: 'default',
-  operation: 'generation',
-  sentAs: 'generation',
-  model: 'gpt-image-2',
-  requestedModel: null,
-  lane: 'gpt-image-2',
   input: { model: 'gpt-image-2', prompt: 'a secret cat' },
   body: { model: 'gpt-image-2', prompt: 'a secret cat' },
-  calls: [[0]],
-  outputFormat: 'png',
-  downscaleTo: null,
-  warnings: [],
   metadata: { order: '42' },
-  priority: 'normal',
-  expiresAfterSeconds: 3_600,
-  onUnknown: null,
-  responseFormat: null,
-  batchId: null,
-  customId: null,
-  webhook: null,
 };
 
 export function imageRow(index: number): ImageRow {

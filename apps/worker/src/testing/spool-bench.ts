@@ -13,6 +13,7 @@ import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
 import { type AnswerId, entryOf } from '@darkroom/shared/jobs/spool-steps.ts';
 import { createJob } from '@darkroom/shared/jobs/steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
+import { TEST_SPEC } from '@darkroom/shared/jobs/test-spec.ts';
 import { openTestRedis } from '@darkroom/testing/redis.ts';
 import { workerVariables } from '../config.ts';
 import { type Deps, openDeps } from '../deps.ts';
@@ -25,26 +26,8 @@ export const PIXEL = Buffer.from(
 );
 
 const SPEC: JobSpec = {
-  account: 'acme',
-  operation: 'generation',
-  sentAs: 'generation',
-  model: 'gpt-image-2',
-  requestedModel: null,
-  lane: 'gpt-image-2',
-  input: { prompt: 'a cat' },
-  body: { model: 'gpt-image-2', prompt: 'a cat' },
+  ...TEST_SPEC,
   calls: [[0, 1]],
-  outputFormat: 'png',
-  downscaleTo: null,
-  warnings: [],
-  metadata: {},
-  priority: 'normal',
-  expiresAfterSeconds: 3_600,
-  onUnknown: null,
-  responseFormat: null,
-  batchId: null,
-  customId: null,
-  webhook: null,
 };
 
 export interface SpoolBench {

@@ -12,6 +12,7 @@ import type { JobSpec } from './spec.ts';
 import { entryOf, forgetSpooled, keepCopy, listSpooled, noteSpooled, readCopy } from './spool-steps.ts';
 import { createJob, type JobSteps, retryJob, withholdCalls } from './steps.ts';
 import { readJob } from './store.ts';
+import { TEST_SPEC } from './test-spec.ts';
 
 let server: TestRedis;
 let steps: JobSteps;
@@ -23,26 +24,8 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 const SPEC: JobSpec = {
-  account: 'acme',
-  operation: 'generation',
-  sentAs: 'generation',
-  model: 'gpt-image-2',
-  requestedModel: null,
-  lane: 'gpt-image-2',
-  input: { prompt: 'a cat' },
-  body: { model: 'gpt-image-2', prompt: 'a cat' },
+  ...TEST_SPEC,
   calls: [[0, 1]],
-  outputFormat: 'png',
-  downscaleTo: null,
-  warnings: [],
-  metadata: {},
-  priority: 'normal',
-  expiresAfterSeconds: 3_600,
-  onUnknown: null,
-  responseFormat: null,
-  batchId: null,
-  customId: null,
-  webhook: null,
 };
 const COST = 100;
 const CALL = 0;

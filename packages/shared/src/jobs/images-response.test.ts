@@ -3,28 +3,14 @@ import { responseFormatOf, toErrorResponse, toImagesResponse } from './images-re
 import { toPublicJob } from './public-job.ts';
 import type { AttemptRow, CallState, ImageRow, JobRecord } from './record.ts';
 import type { JobSpec } from './spec.ts';
+import { TEST_SPEC } from './test-spec.ts';
 
 const SPEC: JobSpec = {
-  account: 'acme',
-  operation: 'generation',
-  sentAs: 'generation',
-  model: 'gpt-image-2',
+  ...TEST_SPEC,
   requestedModel: 'gpt-image-2',
-  lane: 'gpt-image-2',
   input: {},
   body: { model: 'gpt-image-2', prompt: 'a cat', size: '1024x1024', quality: 'auto' },
   calls: [[0], [1]],
-  outputFormat: 'png',
-  downscaleTo: null,
-  warnings: [],
-  metadata: {},
-  priority: 'normal',
-  expiresAfterSeconds: 3_600,
-  onUnknown: null,
-  responseFormat: null,
-  batchId: null,
-  customId: null,
-  webhook: null,
 };
 
 const CALL: CallState = { attempts: 1, failed: 0, unknown: 0, moderated: 0, open: 0, outcome: 'succeeded' };

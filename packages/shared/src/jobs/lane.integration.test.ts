@@ -10,6 +10,7 @@ import { failCall, finishAttempt } from './attempt-steps.ts';
 import type { JobSpec } from './spec.ts';
 import { createJob, type JobSteps, planPlace, retryJob, tagCalls, withholdCalls } from './steps.ts';
 import { readJob } from './store.ts';
+import { TEST_SPEC } from './test-spec.ts';
 
 const LANE = 'gpt-image-2';
 const library = readFileSync(new URL('lua/lane.lua', import.meta.url), 'utf8');
@@ -29,26 +30,10 @@ beforeEach(() => server.redis.del(keys.lane(LANE)));
 
 function specOf(changes: Partial<JobSpec> = {}): JobSpec {
   return {
-    account: 'acme',
-    operation: 'generation',
-    sentAs: 'generation',
+    ...TEST_SPEC,
     model: LANE,
-    requestedModel: null,
     lane: LANE,
-    input: { prompt: 'a cat' },
     body: { model: LANE, prompt: 'a cat' },
-    calls: [[0]],
-    outputFormat: 'png',
-    downscaleTo: null,
-    warnings: [],
-    metadata: {},
-    priority: 'normal',
-    expiresAfterSeconds: 3_600,
-    onUnknown: null,
-    responseFormat: null,
-    batchId: null,
-    customId: null,
-    webhook: null,
     ...changes,
   };
 }

@@ -6,34 +6,11 @@ import { keysOf } from '../base/keys.ts';
 import { openRedis } from '../base/redis.ts';
 import { buildReplicas } from '../base/replicas.ts';
 import { beginAttempt, type Finish, finishAttempt, type Gate } from './attempt-steps.ts';
-import type { JobSpec } from './spec.ts';
 import { createJob, type JobSteps } from './steps.ts';
 import { readJob } from './store.ts';
+import { TEST_SPEC } from './test-spec.ts';
 
 const LOCK = '{darkroom}:lock';
-const SPEC: JobSpec = {
-  account: 'acme',
-  operation: 'generation',
-  sentAs: 'generation',
-  model: 'gpt-image-2',
-  requestedModel: null,
-  lane: 'gpt-image-2',
-  input: { prompt: 'a cat' },
-  body: { model: 'gpt-image-2', prompt: 'a cat' },
-  calls: [[0]],
-  outputFormat: 'png',
-  downscaleTo: null,
-  warnings: [],
-  metadata: {},
-  priority: 'normal',
-  expiresAfterSeconds: 3_600,
-  onUnknown: null,
-  responseFormat: null,
-  batchId: null,
-  customId: null,
-  webhook: null,
-};
-
 let pair: RedisPair;
 let redis: Redis;
 let steps: JobSteps;
@@ -50,7 +27,7 @@ afterEach(async () => {
 });
 
 async function newJob(): Promise<string> {
-  return (await createJob(steps, newJobId(), SPEC, null)).id;
+  return (await createJob(steps, newJobId(), TEST_SPEC, null)).id;
 }
 
 async function gateOf(jobId: string, permit: string): Promise<Gate> {

@@ -1,28 +1,17 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decodeSpec, encodeSpec, inputsOf, type JobSpec } from './spec.ts';
+import { TEST_SPEC } from './test-spec.ts';
 
 const SPEC: JobSpec = {
-  account: 'acme',
-  operation: 'generation',
-  sentAs: 'generation',
+  ...TEST_SPEC,
   model: 'gpt-image-2.6-flare',
   requestedModel: 'dall-e-3',
   lane: 'gpt-image-2.6-flare',
   input: { model: 'dall-e-3', prompt: 'a cat', n: 2 },
   body: { model: 'gpt-image-2.6-flare', prompt: 'a cat', size: '1024x1024' },
   calls: [[0], [1]],
-  outputFormat: 'png',
-  downscaleTo: null,
   warnings: ['translated'],
-  metadata: {},
-  priority: 'normal',
-  expiresAfterSeconds: 3_600,
-  onUnknown: null,
-  responseFormat: null,
-  batchId: null,
-  customId: null,
-  webhook: null,
 };
 
 test('a spec comes back as it was, whatever it holds', () => {

@@ -4,8 +4,8 @@ import { newBatchId, newJobId } from '../base/ids.ts';
 import { keysOf } from '../base/keys.ts';
 import type { BatchSpec } from '../batches/record.ts';
 import { createBatch } from '../batches/steps.ts';
-import type { JobSpec } from './spec.ts';
 import { type Created, createJob, type JobSteps } from './steps.ts';
+import { TEST_SPEC } from './test-spec.ts';
 import { type Askers, endAsking, joinUnanswered, startAskers } from './unanswered.ts';
 
 let redis: TestRedis;
@@ -27,29 +27,6 @@ afterAll(async () => {
   await redis.close();
 });
 
-const SPEC: JobSpec = {
-  account: 'acme',
-  operation: 'generation',
-  sentAs: 'generation',
-  model: 'gpt-image-2',
-  requestedModel: null,
-  lane: 'gpt-image-2',
-  input: { prompt: 'a cat' },
-  body: { model: 'gpt-image-2', prompt: 'a cat' },
-  calls: [[0]],
-  outputFormat: 'png',
-  downscaleTo: null,
-  warnings: [],
-  metadata: {},
-  priority: 'normal',
-  expiresAfterSeconds: 3_600,
-  onUnknown: null,
-  responseFormat: null,
-  batchId: null,
-  customId: null,
-  webhook: null,
-};
-
 /** What one client after the other does with the same request. */
 function newRequest() {
   const fingerprint = `f${(fingerprints += 1)}`;
@@ -62,14 +39,14 @@ function newRequest() {
       return { id: created.id, asker };
     },
     create: (asker: string, isRetry: boolean): Promise<Created> =>
-      createJob(steps, newJobId(), SPEC, null, { fingerprint, asker, isRetry }),
+      createJob(steps, newJobId(), TEST_SPEC, null, { fingerprint, asker, isRetry }),
     /** A retry of the client: the job it joins. */
     async retry(process = here) {
       const asker = process.next();
-      return { id: await joinUnanswered(steps, SPEC.account, { fingerprint, asker }), asker };
+      return { id: await joinUnanswered(steps, TEST_SPEC.account, { fingerprint, asker }), asker };
     },
     end: (how: 'written' | 'left', { id, asker }: { id: string | null; asker: string }) =>
-      endAsking(steps, SPEC.account, { fingerprint, asker }, id ?? '', how),
+      endAsking(steps, TEST_SPEC.account, { fingerprint, asker }, id ?? '', how),
   };
 }
 
@@ -232,7 +209,7 @@ test('an answered entry is forgotten after 15 s', async () => {
 });
 
 test('a job nobody may join leaves no entry', async () => {
-  await createJob(steps, newJobId(), SPEC, { keyHash: 'k', fingerprint: 'unused' });
+  await createJob(steps, newJobId(), TEST_SPEC, { keyHash: 'k', fingerprint: 'unused' });
   expect(await steps.redis.keys(`*unanswered*unused*`)).toEqual([]);
 });
 

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newJobId } from '../base/ids.ts';
 import { keysOf } from '../base/keys.ts';
 import { openJobChanges } from './changes.ts';
-import type { JobSpec } from './spec.ts';
 import { createJob, type JobSteps, withholdCalls } from './steps.ts';
+import { TEST_SPEC } from './test-spec.ts';
 import { buildJobWaiter, type JobWaiter } from './wait.ts';
 
 let test: TestRedis;
@@ -25,35 +25,13 @@ afterAll(async () => {
   await test.close();
 });
 
-const SPEC: JobSpec = {
-  account: 'acme',
-  operation: 'generation',
-  sentAs: 'generation',
-  model: 'gpt-image-2',
-  requestedModel: null,
-  lane: 'gpt-image-2',
-  input: { prompt: 'a cat' },
-  body: { model: 'gpt-image-2', prompt: 'a cat' },
-  calls: [[0]],
-  outputFormat: 'png',
-  downscaleTo: null,
-  warnings: [],
-  metadata: {},
-  priority: 'normal',
-  expiresAfterSeconds: 3_600,
-  onUnknown: null,
-  responseFormat: null,
-  batchId: null,
-  customId: null,
-  webhook: null,
-};
 const never = new AbortController().signal;
 
 async function newJob(): Promise<string> {
-  return (await createJob(steps, newJobId(), SPEC, null)).id;
+  return (await createJob(steps, newJobId(), TEST_SPEC, null)).id;
 }
 
-const end = (id: string) => withholdCalls(steps, id, SPEC.calls.length, 'cancelled');
+const end = (id: string) => withholdCalls(steps, id, TEST_SPEC.calls.length, 'cancelled');
 
 describe('waiting', () => {
   it('answers at once when the job has ended or there is none', async () => {
