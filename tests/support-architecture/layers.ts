@@ -75,7 +75,7 @@ const LINES: readonly Line[] = [
       ['deps.ts'],
       ['governor/', 'upstream/', 'spool/', 'webhooks.ts'],
       ['upstream-keys.ts'],
-      ['lane-slots.ts', 'config.ts', 'governor/observation.ts'],
+      ['lane-slots.ts', 'lease.ts', 'config.ts', 'governor/observation.ts'],
       ['keys-file.ts'],
     ],
   },

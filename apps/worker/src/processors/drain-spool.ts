@@ -17,7 +17,8 @@ import {
   untilOf,
 } from '@darkroom/shared/jobs/spool-steps.ts';
 import type { Deps } from '../deps.ts';
-import { takeAnswerLease } from '../spool/lease.ts';
+import { takeLease } from '../lease.ts';
+import { answerLeaseOf } from '../spool/answer-lease.ts';
 import { type Drained, drainFile, drainRest, giveUp, isToBeSaid, sayFileIsHere } from './drain-answer.ts';
 
 export interface Drainer {
@@ -143,7 +144,7 @@ async function isStorageBack(deps: Deps): Promise<boolean> {
 
 /** null: another has it just now. */
 async function underLease(deps: Deps, id: AnswerId, work: () => Promise<Drained>): Promise<Drained | null> {
-  const lease = await takeAnswerLease(deps.redis, deps.keys.spoolLease(entryOf(id)), deps.room.processId);
+  const lease = await takeLease(deps, answerLeaseOf(deps, id));
   if (lease === null) return null;
   try {
     return await work();

@@ -9,10 +9,10 @@ import {
 } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { ImageRow, JobStatus, SpooledAnswerRow, StoredError } from '@darkroom/shared/jobs/record.ts';
 import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
-import { entryOf } from '@darkroom/shared/jobs/spool-steps.ts';
 import { actualMicroUsd, upperBoundMicroUsd } from '@darkroom/shared/models/price.ts';
 import type { Deps } from '../deps.ts';
-import { ANSWER_LEASE_MS, keepAnswerLease } from '../spool/lease.ts';
+import { keepLease, type LeaseTerms } from '../lease.ts';
+import { answerLeaseOf } from '../spool/answer-lease.ts';
 import type { UpstreamAnswer } from '../upstream/client.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
 import { endOf } from './answer-end.ts';
@@ -35,7 +35,7 @@ export interface KeptSoFar {
 export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: UpstreamAnswer): Promise<NextStep> {
   const facts = factsOf(attempt, answer);
   const links = linksOf(answer.images, Date.now());
-  const lease = links === null ? null : keepAnswerLease(deps.redis, leaseKeyOf(deps, attempt), deps.room.processId);
+  const lease = links === null ? null : keepLease(deps, leaseOf(deps, attempt));
   const books = keepBooks(deps, attempt, answer, facts, links);
   const stopStoring = new AbortController();
   try {
@@ -58,8 +58,8 @@ export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: Ups
   }
 }
 
-function leaseKeyOf(deps: Deps, { work, gate }: SentAttempt): string {
-  return deps.keys.spoolLease(entryOf({ jobId: work.record.id, call: work.call, seq: gate.seq }));
+function leaseOf(deps: Deps, { work, gate }: SentAttempt): LeaseTerms {
+  return answerLeaseOf(deps, { jobId: work.record.id, call: work.call, seq: gate.seq });
 }
 
 async function keepAll(
@@ -146,8 +146,7 @@ async function keepBooks(
 ): Promise<void> {
   const { record, call } = attempt.work;
   const { permit } = attempt;
-  const noted: NotedLinks | null =
-    links === null ? null : { row: links, owner: deps.room.processId, leaseMs: ANSWER_LEASE_MS };
+  const noted: NotedLinks | null = links === null ? null : { row: links, ...leaseOf(deps, attempt) };
   const steps = [
     noteAnswer(deps.steps, record.id, call, attempt.gate.seq, facts, noted),
     permit.giveBack('used'),

@@ -6,15 +6,17 @@ import { type BatchProblem, type BatchRecord, hasBatchEnded } from '@darkroom/sh
 import { moveBatch } from '@darkroom/shared/batches/steps.ts';
 import { readBatch } from '@darkroom/shared/batches/store.ts';
 import type { Deps } from '../../deps.ts';
+import { type Lease, takeLease } from '../../lease.ts';
 import { sleepUnlessAborted } from '../../verdict.ts';
 import { cancelOpenJobs } from './cancel-open-jobs.ts';
 import { closeFeeding } from './close-feeding.ts';
 import { Feeder } from './feed-batch.ts';
 import { finishBatch } from './finish-batch.ts';
-import { type Lease, takeLease } from './lease.ts';
 import { validateBatch } from './validate-batch.ts';
 
 const LOOK_EVERY_MS = 500;
+/** A dead worker's batches are taken over after this long. */
+const LEASE_MS = 15_000;
 /** How often a running batch looks whether jobs have ended and there is room for more. */
 const TURN_MS = 200;
 /** After storage or Redis failed under a batch. */
@@ -58,7 +60,7 @@ async function startNew(
   const open = await deps.redis.zrange(deps.keys.openBatches, '0', '-1');
   for (const id of open) {
     if (running.has(id) || running.size >= MOST_BATCHES || stopping.aborted) continue;
-    const lease = await takeLease(deps, id, owner);
+    const lease = await takeLease(deps, { key: deps.keys.batchLease(id), owner, leaseMs: LEASE_MS });
     if (lease === null) continue;
     const run = runUnderLease(deps, id, lease, stopping).finally(() => running.delete(id));
     running.set(id, run);
@@ -71,11 +73,7 @@ async function runUnderLease(deps: Deps, id: string, lease: Lease, stopping: Abo
   } catch (error) {
     deps.log.error({ err: error, batchId: id }, 'batch stopped; it goes on from its cursor');
   }
-  try {
-    await lease.release();
-  } catch (error) {
-    deps.log.warn({ err: error, batchId: id }, 'lease could not be released; it runs out');
-  }
+  await lease.release();
 }
 
 /** Turns until the batch has ended, the lease is lost or the process stops. */
