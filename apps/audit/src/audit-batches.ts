@@ -25,8 +25,9 @@ export async function auditBatch(audit: Audit, batchId = ''): Promise<void> {
 
 async function lookAtLists({ redis, keys }: Audit, id: string): Promise<Finding[]> {
   const hash = await redis.hgetall(keys.batch(id));
-  const record = parsed(() => toBatchRecord(hash));
-  if (record === null) return hash['id'] === undefined ? [] : [{ kind: 'record_unreadable', subject: id, detail: '' }];
+  const record = parsed(() => toBatchRecord(hash, id));
+  if (record === null)
+    return Object.keys(hash).length === 0 ? [] : [{ kind: 'record_unreadable', subject: id, detail: '' }];
   const [listed, listedOpen] = await Promise.all([
     redis.zscore(keys.accountBatches(record.spec.account), id),
     redis.zscore(keys.openBatches, id),
@@ -42,7 +43,7 @@ async function count(audit: Audit, id: string): Promise<Finding[]> {
   const { redis, keys } = audit;
   for (let tries = 0; tries < TRIES; tries += 1) {
     const before = await redis.hgetall(keys.batch(id));
-    const record = parsed(() => toBatchRecord(before));
+    const record = parsed(() => toBatchRecord(before, id));
     if (record === null || record.status === 'validating' || record.status === 'failed') return [];
     const tally = await tallyOf(audit, record);
     const members = new Set(await redis.smembers(keys.batchOpenJobs(id)));

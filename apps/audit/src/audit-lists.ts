@@ -22,7 +22,7 @@ export async function auditSpooled({ redis, keys, book }: Audit): Promise<void> 
   const look = async (member: string): Promise<Finding[]> => {
     const [jobId = '', call, seq] = member.split(' ');
     const [hash, score] = await Promise.all([redis.hgetall(keys.job(jobId)), redis.zscore(keys.spooled, member)]);
-    const row = parsed(() => toJobRecord(hash))?.attempts.find(
+    const row = parsed(() => toJobRecord(hash, jobId))?.attempts.find(
       (each) => String(each.call) === call && String(each.seq) === seq,
     );
     if (score === null || row?.spooled !== undefined) return [];

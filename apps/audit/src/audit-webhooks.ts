@@ -30,11 +30,11 @@ async function isOld({ redis, keys }: Audit, line: string): Promise<boolean> {
   const before = Date.now() - LONG_MS;
   if (subject.startsWith('batch_')) {
     const hash = await redis.hgetall(keys.batch(subject));
-    const batch = parsed(() => toBatchRecord(hash));
+    const batch = parsed(() => toBatchRecord(hash, subject));
     return batch === null || Math.max(...Object.values(batch.at), batch.createdAt) < before;
   }
   const hash = await redis.hgetall(keys.job(subject));
-  const job = parsed(() => toJobRecord(hash));
+  const job = parsed(() => toJobRecord(hash, subject));
   return job === null || (job.finishedAt ?? job.createdAt) < before;
 }
 

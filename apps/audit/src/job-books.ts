@@ -50,7 +50,7 @@ export async function readJobBooks(audit: Audit, place: JobPlace): Promise<JobBo
   const { redis, keys } = audit;
   const hash = await redis.hgetall(keys.job(place.jobId));
   if (Object.keys(hash).length === 0) return null;
-  const read = parseRecord(hash);
+  const read = parseRecord(hash, place.jobId);
   if (read === null) return 'unreadable';
   const { record } = read;
   const [listed, account, listedOpen] = await Promise.all([
@@ -70,9 +70,9 @@ export async function readJobBooks(audit: Audit, place: JobPlace): Promise<JobBo
   };
 }
 
-function parseRecord(hash: Readonly<Record<string, string>>): Pick<JobBooks, 'record' | 'counters'> | null {
+function parseRecord(hash: Readonly<Record<string, string>>, id: string): Pick<JobBooks, 'record' | 'counters'> | null {
   return parsed(() => {
-    const record = toJobRecord(hash);
+    const record = toJobRecord(hash, id);
     return record === null ? null : { record, counters: counters.parse(JSON.parse(hash['state'] ?? '')) };
   });
 }

@@ -1,5 +1,6 @@
 // The batch as it lies in Redis, and how it is read. Written by the Lua steps in batches/lua, and by the job steps that
 // tick it. Times are unix ms, money is integer micro-USD.
+import { assertFields, type Fields, RedisReplyError, readHash, readJsonObject, readWord } from '../base/redis-reply.ts';
 import type { BatchEndpoint } from '../requests/batch-line.ts';
 import type { Priority } from '../requests/envelope.ts';
 
@@ -86,20 +87,37 @@ export function hasBatchEnded(record: Pick<BatchRecord, 'status'>): boolean {
   return ENDED.has(record.status);
 }
 
-/** A batch's hash as HGETALL returns it → the record; null when there is none. */
-export function toBatchRecord(hash: Readonly<Record<string, string>>): BatchRecord | null {
-  if (hash['id'] === undefined || hash['spec'] === undefined) return null;
-  const count = (name: string): number => Number(hash[name] ?? 0);
-  const times = Object.entries(hash).flatMap(([name, value]) =>
-    name.startsWith('at:') ? [[name.slice(3), Number(value)]] : [],
-  );
+const STATUSES: ReadonlySet<BatchStatus> = new Set([...ENDED, 'validating', 'in_progress', 'finalizing', 'cancelling']);
+const SPEC: Fields = [
+  ['account', 'text'],
+  ['inputKey', 'text'],
+  ['windowMs', 'number'],
+  ['onInvalid', 'text'],
+];
+
+/**
+ * A batch's hash as HGETALL returns it → the record; null when there is none. Throws RedisReplyError for anything but the
+ * record of that batch, with the field that is wrong.
+ */
+export function toBatchRecord(reply: unknown, id: string): BatchRecord | null {
+  const place = `batch:${id}`;
+  const hash = readHash(reply, place);
+  if (hash === null) return null;
+  if (hash['id'] !== id) throw new RedisReplyError(`${place} id`, 'of this batch', hash['id']);
+  const spec = readJsonObject(hash['spec'], `${place} spec`);
+  assertFields(spec, SPEC, `${place} spec`);
+  const count = (name: string, value = hash[name] ?? '0'): number => {
+    if (!/^-?\d+$/.test(value)) throw new RedisReplyError(`${place} ${name}`, 'a whole number', value);
+    return Number(value);
+  };
+  const times = Object.keys(hash).flatMap((name) => (name.startsWith('at:') ? [[name.slice(3), count(name)]] : []));
   return {
-    id: hash['id'],
-    spec: JSON.parse(hash['spec']) as BatchSpec,
-    status: hash['status'] as BatchStatus,
-    run: count('run'),
-    createdAt: count('createdAt'),
-    expiresAt: count('expiresAt'),
+    id,
+    spec: spec as unknown as BatchSpec,
+    status: readWord(hash['status'], STATUSES, `${place} status`),
+    run: count('run', hash['run'] ?? ''),
+    createdAt: count('createdAt', hash['createdAt'] ?? ''),
+    expiresAt: count('expiresAt', hash['expiresAt'] ?? ''),
     at: Object.fromEntries(times) as BatchRecord['at'],
     total: count('total'),
     invalid: count('invalid'),

@@ -6,6 +6,7 @@
 //       └─▶ failed: the input was refused, nothing was spent
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript, type Script } from '../base/redis.ts';
+import { readFlag, readId, readKind, readWord } from '../base/redis-reply.ts';
 import { type DurableRedis, runDurably } from '../base/replicas.ts';
 import type { Idempotency } from '../jobs/steps.ts';
 import type { Asking } from '../jobs/unanswered.ts';
@@ -23,6 +24,10 @@ const CREATE = loadScript(
 const MOVE = load('move-batch');
 const CANCEL = load('cancel-batch');
 const RETRY = load('retry-batch');
+
+/** Read strictly: what is not an answer of the step decides nothing. */
+const CREATED = new Set<CreatedBatch['kind']>(['created', 'exists', 'joined', 'conflict']);
+const RETRIED = new Set(['gone', 'open', 'refused', 'whole', 'retried'] as const);
 
 const IDEMPOTENCY_LIFE_MS = 48 * 3_600_000;
 
@@ -49,7 +54,7 @@ export async function createBatch(
   asking: Asking | null = null,
 ): Promise<CreatedBatch> {
   const { keys } = steps;
-  const reply = (await runDurably(
+  const reply = await runDurably(
     steps,
     CREATE,
     [
@@ -71,8 +76,9 @@ export async function createBatch(
       asking?.isRetry === true ? 1 : 0,
     ],
     'The batch may have been recorded nevertheless: look it up, or repeat this with the same Idempotency-Key.',
-  )) as [CreatedBatch['kind'], string];
-  return { kind: reply[0], id: reply[1] };
+  );
+  const [kind, known] = readKind(reply, CREATED, 'create-batch');
+  return { kind, id: readId(known, 'create-batch') };
 }
 
 /** Moves a batch on, with fields of its hash; false when it was not in `from`. */
@@ -90,7 +96,7 @@ export async function moveBatch(
     [steps.keys.batch(id)],
     [from, to, retention, ...Object.entries(fields).flat()],
   );
-  return reply === 1;
+  return readFlag(reply, 'move-batch');
 }
 
 /** The status afterwards; null = no such batch. Cancelling an ended batch changes nothing. */
@@ -106,10 +112,9 @@ export async function retryBatch(
   windowMs: number,
 ): Promise<'gone' | 'open' | 'refused' | 'whole' | 'retried'> {
   const { redis, keys } = steps;
-  return (await runScript(redis, RETRY, [keys.batch(id), keys.openBatches], [windowMs])) as
-    | 'gone'
-    | 'open'
-    | 'refused'
-    | 'whole'
-    | 'retried';
+  return readWord(
+    await runScript(redis, RETRY, [keys.batch(id), keys.openBatches], [windowMs]),
+    RETRIED,
+    'retry-batch',
+  );
 }

@@ -4,7 +4,7 @@ import type { Keys } from '../base/keys.ts';
 import { type BatchRecord, toBatchRecord } from './record.ts';
 
 export async function readBatch(redis: Redis, keys: Keys, id: string): Promise<BatchRecord | null> {
-  return toBatchRecord(await redis.hgetall(keys.batch(id)));
+  return toBatchRecord(await redis.hgetall(keys.batch(id)), id);
 }
 
 export interface BatchPage {

@@ -30,11 +30,13 @@
 // call has no outcome yet, and never replaces an image. Whatever a request needs (room, inputs, permit) is taken before
 // begin-attempt: between it and the socket nothing is awaited that could have been known before.
 import { loadScript, runScript, type Script } from '../base/redis.ts';
+import { assertNumbers, RedisReplyError, readFlag, readKind, readWord } from '../base/redis-reply.ts';
 import { runUntilDurable } from '../base/replicas.ts';
 import {
   type AttemptOutcome,
   type AttemptRow,
   type ImageRow,
+  JOB_STATUSES,
   type JobStatus,
   type SpooledAnswerRow,
   type StoredError,
@@ -48,6 +50,22 @@ const NOTE_ANSWER = load('note-answer');
 const FINISH = load('finish-attempt');
 const FAIL_CALL = load('fail-call');
 const CLOSE_LOST = load('close-lost');
+
+/** Read strictly: what is not an answer of the step decides nothing. */
+const GATE_ANSWERS = new Set([
+  'go',
+  'gone',
+  'done',
+  'withheld',
+  'lost',
+  'stale',
+  'spooled',
+  'unknown',
+  'no-room',
+] as const satisfies GateAnswer['kind'][]);
+const CALL_OUTCOMES = new Set<Finished['callOutcome']>(['', 'succeeded', 'failed', 'withheld', 'gone']);
+const FAILED_CALLS = new Set<FailedCall['kind']>(['gone', 'done', 'lost', 'spooled', 'withheld', 'failed']);
+const ENDS: ReadonlySet<JobStatus | ''> = new Set<JobStatus | ''>(['', ...JOB_STATUSES]);
 
 export interface Gate {
   readonly jobId: string;
@@ -121,7 +139,7 @@ async function closeUnsent(master: JobSteps, { jobId, call, row }: Gate, seq: nu
 
 async function passGate(steps: JobSteps, gate: Gate): Promise<GateAnswer> {
   const { redis, keys } = steps;
-  const reply = (await runScript(
+  const reply = await runScript(
     redis,
     BEGIN,
     [keys.job(gate.jobId), gate.lockKey, gate.upstreamKeyHash, gate.spoolRoomHash, ...gate.buckets],
@@ -136,9 +154,12 @@ async function passGate(steps: JobSteps, gate: Gate): Promise<GateAnswer> {
       gate.tag,
       gate.processId,
     ],
-  )) as [GateAnswer['kind'], number, number, number, number];
-  if (reply[0] !== 'go') return { kind: reply[0] };
-  return { kind: 'go', seq: reply[1], failed: reply[2], moderated: reply[3], unknown: reply[4] };
+  );
+  const [kind, ...counts] = readKind(reply, GATE_ANSWERS, 'begin-attempt');
+  if (kind !== 'go') return { kind };
+  assertNumbers(counts, 4, 'begin-attempt');
+  const [seq = 0, failed = 0, moderated = 0, unknown = 0] = counts;
+  return { kind: 'go', seq, failed, moderated, unknown };
 }
 
 export type AttemptFacts = Partial<
@@ -175,7 +196,7 @@ export async function noteAnswer(
   const { keys } = steps;
   const waits = links === null ? '' : JSON.stringify(links.row);
   const args = [call, seq, JSON.stringify(facts), waits, links?.leaseMs ?? 0, links?.owner ?? ''];
-  return (await runUntilDurable(steps, NOTE_ANSWER, [keys.job(jobId)], args)) === 1;
+  return readFlag(await runUntilDurable(steps, NOTE_ANSWER, [keys.job(jobId)], args), 'note-answer');
 }
 
 export interface Finish {
@@ -205,7 +226,7 @@ export interface Finished {
 /** Closes an attempt and records what it brought. First write wins; repeating it changes nothing. */
 export async function finishAttempt(steps: JobSteps, finish: Finish): Promise<Finished> {
   const { keys } = steps;
-  const reply = (await runUntilDurable(
+  const reply = await runUntilDurable(
     steps,
     FINISH,
     [keys.job(finish.jobId)],
@@ -221,8 +242,15 @@ export async function finishAttempt(steps: JobSteps, finish: Finish): Promise<Fi
       JSON.stringify(finish.callImages),
       toRetention(steps),
     ],
-  )) as [number, Finished['callOutcome'], JobStatus | ''];
-  return { kept: reply[0], callOutcome: reply[1], jobEnded: reply[2] === '' ? null : reply[2] };
+  );
+  if (!Array.isArray(reply) || typeof reply[0] !== 'number')
+    throw new RedisReplyError('finish-attempt', 'an answer of that step', reply);
+  const jobEnded = readWord(reply[2], ENDS, 'finish-attempt');
+  return {
+    kept: reply[0],
+    callOutcome: readWord(reply[1], CALL_OUTCOMES, 'finish-attempt'),
+    jobEnded: jobEnded === '' ? null : jobEnded,
+  };
 }
 
 export interface CallFailure {
@@ -243,14 +271,16 @@ export type FailedCall =
 /** Ends a call that can never be sent, without an attempt. First outcome wins; a job that is cancelled or over is withheld. */
 export async function failCall(steps: JobSteps, failure: CallFailure): Promise<FailedCall> {
   const { redis, keys } = steps;
-  const [kind, ended] = (await runScript(
+  const reply = await runScript(
     redis,
     FAIL_CALL,
     [keys.job(failure.jobId), failure.lockKey],
     [failure.call, failure.lockToken, failure.run, JSON.stringify(failure.error), toRetention(steps)],
-  )) as [FailedCall['kind'], (JobStatus | '')?];
+  );
+  const [kind, ended] = readKind(reply, FAILED_CALLS, 'fail-call');
   if (kind !== 'withheld' && kind !== 'failed') return { kind };
-  return { kind, jobEnded: ended === undefined || ended === '' ? null : ended };
+  const jobEnded = readWord(ended, ENDS, 'fail-call');
+  return { kind, jobEnded: jobEnded === '' ? null : jobEnded };
 }
 
 /**
@@ -264,5 +294,5 @@ export async function closeLost(
   lockKey: string,
   lockToken: string,
 ): Promise<boolean> {
-  return (await runScript(redis, CLOSE_LOST, [keys.job(jobId), lockKey], [call, lockToken])) === 1;
+  return readFlag(await runScript(redis, CLOSE_LOST, [keys.job(jobId), lockKey], [call, lockToken]), 'close-lost');
 }

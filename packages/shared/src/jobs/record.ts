@@ -1,6 +1,7 @@
 // The job as it lies in Redis, and how it is read. The Lua steps in jobs/lua are the only writers; lua/lib.lua lists
 // the fields. Times are unix ms, money is integer micro-USD.
 import type { PublicError } from '../base/errors.ts';
+import { assertFields, type Fields, RedisReplyError, readHash, readJsonObject } from '../base/redis-reply.ts';
 import { imageKey } from '../images/keys.ts';
 import { decodeSpec, type JobSpec } from './spec.ts';
 
@@ -144,13 +145,51 @@ interface StoredState {
   readonly event?: string;
 }
 
-/** A job's hash as HGETALL returns it → the record; null when there is none. */
-export function toJobRecord(hash: Readonly<Record<string, string>>): JobRecord | null {
-  if (hash['state'] === undefined || hash['spec'] === undefined) return null;
-  const state = JSON.parse(hash['state']) as StoredState;
-  const spec = decodeSpec(hash['spec'], { account: state.account, batchId: state.batch ?? null });
+const STATE: Fields = [
+  ['id', 'text'],
+  ['account', 'text'],
+  ['run', 'number'],
+  ['status', new Set(JOB_STATUSES)],
+  ['createdAt', 'number'],
+  ['expiresAt', 'number'],
+  ['sequence', 'number'],
+];
+const CALL: Fields = [
+  ['attempts', 'number'],
+  ['failed', 'number'],
+  ['unknown', 'number'],
+  ['moderated', 'number'],
+  ['open', 'number'],
+  ['outcome', new Set<CallState['outcome']>(['', 'succeeded', 'failed', 'withheld'])],
+];
+const ATTEMPT: Fields = [
+  ['at', 'number'],
+  ['outcome', new Set<AttemptRow['outcome']>([null, 'succeeded', 'rejected', 'failed', 'unknown'])],
+  ['run', 'number'],
+  ['upstreamKey', 'text'],
+  ['images', 'list'],
+];
+const IMAGE: Fields = [
+  ['index', 'number'],
+  ['contentType', 'text'],
+  ['bytes', 'number'],
+  ['width', 'number'],
+  ['height', 'number'],
+  ['sha256', 'text'],
+];
+
+/**
+ * A job's hash as HGETALL returns it → the record; null when there is none. Throws RedisReplyError for anything but the
+ * record of that job, with the field that is wrong.
+ */
+export function toJobRecord(reply: unknown, id: string): JobRecord | null {
+  const place = `job:${id}`;
+  const hash = readHash(reply, place);
+  if (hash === null) return null;
+  const state = toState(hash['state'], id, place);
+  const spec = decodeSpec(hash['spec'], { account: state.account, batchId: state.batch ?? null }, place);
   return {
-    id: state.id,
+    id,
     spec,
     status: state.status,
     run: state.run,
@@ -159,26 +198,47 @@ export function toJobRecord(hash: Readonly<Record<string, string>>): JobRecord |
     finishedAt: state.finishedAt ?? null,
     expiresAt: state.expiresAt,
     cancelAt: state.cancelAt ?? null,
-    calls: spec.calls.map((_, k) => toCall(hash[`call:${k}`])),
-    attempts: readAttempts(hash),
-    images: readImages(hash, state.id, spec),
+    calls: spec.calls.map((_, k) => toCall(hash, k, place)),
+    attempts: readAttempts(hash, place),
+    images: readImages(hash, id, spec),
     sequence: state.sequence,
     lastEvent: state.event ?? null,
   };
 }
 
+function toState(text: string | undefined, id: string, place: string): StoredState {
+  const state = readJsonObject(text, `${place} state`);
+  assertFields(state, STATE, `${place} state`);
+  if (state['id'] !== id) throw new RedisReplyError(`${place} state id`, 'of this job', state['id']);
+  return state as unknown as StoredState;
+}
+
+/** The status in a job's `state`, the field as HGET returns it; null when there is no job. */
+export function toJobStatus(text: unknown, id: string): JobStatus | null {
+  return text === null ? null : toState(text as string, id, `job:${id}`).status;
+}
+
 /** A call that succeeded has no row of its own any more: its images tell. */
 const SUCCEEDED: CallState = { attempts: 0, failed: 0, unknown: 0, moderated: 0, open: 0, outcome: 'succeeded' };
 
-function toCall(row: string | undefined): CallState {
-  return row === undefined ? SUCCEEDED : (JSON.parse(row) as CallState);
+function toCall(hash: Readonly<Record<string, string>>, call: number, place: string): CallState {
+  const text = hash[`call:${call}`];
+  return text === undefined ? SUCCEEDED : (toRow(text, CALL, `${place} call:${call}`) as unknown as CallState);
 }
 
-function readAttempts(hash: Readonly<Record<string, string>>): JobRecord['attempts'] {
+function toRow(text: string, fields: Fields, place: string): Readonly<Record<string, unknown>> {
+  const row = readJsonObject(text, place);
+  assertFields(row, fields, place);
+  return row;
+}
+
+function readAttempts(hash: Readonly<Record<string, string>>, place: string): JobRecord['attempts'] {
   const rows: (AttemptRow & { call: number; seq: number })[] = [];
   for (const [field, value] of Object.entries(hash)) {
     const match = /^attempt:(\d+)\.(\d+)$/.exec(field);
-    if (match) rows.push({ call: Number(match[1]), seq: Number(match[2]), ...(JSON.parse(value) as AttemptRow) });
+    if (match === null) continue;
+    const row = toRow(value, ATTEMPT, `${place} ${field}`) as unknown as AttemptRow;
+    rows.push({ call: Number(match[1]), seq: Number(match[2]), ...row });
   }
   return rows.sort((a, b) => a.at - b.at || a.call - b.call || a.seq - b.seq);
 }
@@ -188,7 +248,7 @@ function readImages(hash: Readonly<Record<string, string>>, id: string, spec: Jo
   const images: ImageRow[] = [];
   for (const [field, value] of Object.entries(hash)) {
     if (!field.startsWith('image:')) continue;
-    const row = JSON.parse(value) as StoredImageRow;
+    const row = toRow(value, IMAGE, `job:${id} ${field}`) as unknown as StoredImageRow;
     const key = imageKey(spec.account, id, row.index, spec.outputFormat);
     images.push({ revisedPrompt: null, ...row, key });
   }

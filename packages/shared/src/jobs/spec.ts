@@ -1,5 +1,6 @@
 // What was asked of a job, and its compact form in Redis: a batch has 50,000 of them, and prompts may be long.
 import { isDeepStrictEqual } from 'node:util';
+import { assertFields, type Fields, RedisReplyError, readJsonObject } from '../base/redis-reply.ts';
 import type { ImageFormat } from '../images/keys.ts';
 import type { Operation } from '../models/rules.ts';
 import type { OnUnknown } from '../requests/envelope.ts';
@@ -93,10 +94,25 @@ export function encodeSpec(spec: JobSpec): string {
   return JSON.stringify({ ...Object.fromEntries(unusual), ...derived, input, body: own, same } satisfies Stored);
 }
 
-/** `owner`: what the job's state holds already. */
-export function decodeSpec(text: string, owner: Pick<JobSpec, 'account' | 'batchId'>): JobSpec {
-  const { body, same, ...rest } = JSON.parse(text) as Stored &
-    Pick<JobSpec, 'input' | 'model'> & { operation?: Operation };
+const STORED: Fields = [
+  ['model', 'text'],
+  ['input', 'object'],
+  ['body', 'object'],
+  ['same', 'list'],
+  ['calls', 'list'],
+];
+
+/** `owner`: what the job's state holds already; `place`: the job's key. Throws RedisReplyError for what is no spec. */
+export function decodeSpec(
+  text: string | undefined,
+  owner: Pick<JobSpec, 'account' | 'batchId'>,
+  place = 'job',
+): JobSpec {
+  const stored = readJsonObject(text, `${place} spec`);
+  assertFields(stored, STORED, `${place} spec`);
+  const { body, same, ...rest } = stored as unknown as Stored &
+    Pick<JobSpec, 'input' | 'model' | 'calls'> & { operation?: Operation };
+  if (!rest.calls.every(Array.isArray)) throw new RedisReplyError(`${place} spec calls`, 'lists of images', rest.calls);
   const shared = Object.fromEntries(same.map((name) => [name, sentOf(name, rest.input[name])]));
   const operation = rest.operation ?? USUAL.operation;
   const derived = { lane: rest.model, requestedModel: rest.model, sentAs: operation };

@@ -1,6 +1,7 @@
 // Answers that are paid but not in storage yet, as Redis knows them: where they wait, copies of small ones, and the list of
 // all of them. The bytes themselves are in images/spool.ts. Each step is atomic and safe to repeat.
 import { loadScript, runScript, type Script } from '../base/redis.ts';
+import { readFlag, readWord } from '../base/redis-reply.ts';
 import { runUntilDurable } from '../base/replicas.ts';
 import type { AttemptFacts } from './attempt-steps.ts';
 import type { SpooledAnswerRow } from './record.ts';
@@ -9,6 +10,7 @@ import type { JobSteps } from './steps.ts';
 const load = (step: string): Script => loadScript(import.meta.url, 'lua/lane.lua', 'lua/lib.lua', `lua/${step}.lua`);
 const NOTE_SPOOLED = load('note-spooled');
 const RESERVE_COPY = load('reserve-copy');
+const NOTED = new Set(['noted', 'over', 'gone'] as const);
 
 /** Which answer: an attempt of a call. */
 export interface AnswerId {
@@ -38,7 +40,7 @@ export async function noteSpooled(
   row: SpooledAnswerRow,
 ): Promise<'noted' | 'over' | 'gone'> {
   const args = [id.call, id.seq, JSON.stringify(facts), JSON.stringify(row)];
-  return (await runUntilDurable(steps, NOTE_SPOOLED, [steps.keys.job(id.jobId)], args)) as 'noted' | 'over' | 'gone';
+  return readWord(await runUntilDurable(steps, NOTE_SPOOLED, [steps.keys.job(id.jobId)], args), NOTED, 'note-spooled');
 }
 
 /** All copies in Redis together. */
@@ -51,7 +53,8 @@ export async function keepCopy({ redis, keys }: JobSteps, id: AnswerId, file: Bu
   if (file.length > COPIES_BYTES) return false;
   const entry = entryOf(id);
   const args = [id.call, id.seq, entry, file.length, COPIES_BYTES];
-  if ((await runScript(redis, RESERVE_COPY, [keys.job(id.jobId), keys.spoolCopies], args)) !== 1) return false;
+  const reserved = await runScript(redis, RESERVE_COPY, [keys.job(id.jobId), keys.spoolCopies], args);
+  if (!readFlag(reserved, 'reserve-copy')) return false;
   await redis.set(keys.spoolCopy(entry), file, 'PX', COPY_LIFE_MS);
   if ((await redis.hexists(keys.spoolCopies, entry)) === 1) return true;
   await redis.del(keys.spoolCopy(entry));

@@ -2,11 +2,12 @@
 // Those of a call and its attempts are in attempt-steps.ts.
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript, type Script } from '../base/redis.ts';
+import { assertNumbers, RedisReplyError, readId, readKind, readWord } from '../base/redis-reply.ts';
 import { type DurableRedis, runDurably } from '../base/replicas.ts';
 import type { Full, OpenCalls } from '../lanes/queue-room.ts';
 import { type CallItem, type PlacedItem, priorityOf, waitingItemsKey } from '../queues/call-queue.ts';
 import { toWebhookMark } from '../requests/webhook.ts';
-import type { JobStatus } from './record.ts';
+import { JOB_STATUSES, type JobStatus } from './record.ts';
 import { encodeSpec, type JobSpec } from './spec.ts';
 import type { Asking } from './unanswered.ts';
 
@@ -56,6 +57,11 @@ export type Created =
   | { readonly kind: 'closed'; readonly id: string }
   | { readonly kind: 'conflict'; readonly id: string };
 
+/** Read strictly: what is not an answer of the step decides nothing. */
+const CREATED = new Set<Created['kind']>(['created', 'full', 'exists', 'joined', 'closed', 'conflict']);
+const LIMITS = new Set<keyof OpenCalls>(['lane', 'account']);
+const STATUSES: ReadonlySet<JobStatus> = new Set(JOB_STATUSES);
+
 const IDEMPOTENCY_LIFE_MS = 48 * 3_600_000;
 
 /**
@@ -73,7 +79,7 @@ export async function createJob(
 ): Promise<Created> {
   const { keys } = steps;
   const images = spec.calls.reduce((sum, call) => sum + call.length, 0);
-  const reply = (await runDurably(
+  const reply = await runDurably(
     steps,
     CREATE,
     [
@@ -107,21 +113,23 @@ export async function createJob(
       limits?.account ?? 0,
     ],
     'The job may have been recorded nevertheless: look it up, or repeat this with the same Idempotency-Key.',
-  )) as CreateReply;
-  if (reply[0] === 'full') return { id: reply[1], ...toFull(reply[2], reply[3], reply[4]) };
-  if (reply[0] !== 'created') return { kind: reply[0], id: reply[1] };
-  const [, newId, createdAt, ahead, base, ...tags] = reply;
-  const items = tags.map((tag, call) => toPlaced({ jobId: newId, call, run: 1 }, tag, base));
-  return { kind: 'created', id: newId, createdAt, ahead, items };
+  );
+  const [kind, known, ...facts] = readKind(reply, CREATED, 'create-job');
+  if (kind === 'created' && known !== id) throw new RedisReplyError('create-job', 'about this job', known);
+  const knownId = readId(known, 'create-job');
+  if (kind === 'full') return { id: knownId, ...toFull(facts, 'create-job') };
+  if (kind !== 'created') return { kind, id: knownId };
+  assertNumbers(facts, 3 + spec.calls.length, 'create-job');
+  const [createdAt = 0, ahead = 0, base = 0, ...tags] = facts;
+  const items = tags.map((tag, call) => toPlaced({ jobId: id, call, run: 1 }, tag, base));
+  return { kind, id, createdAt, ahead, items };
 }
 
-type CreateReply =
-  | ['created', id: string, createdAt: number, ahead: number, base: number, ...tags: number[]]
-  | ['full', id: string, limit: keyof OpenCalls, inLane: number, ofAccount: number]
-  | [Exclude<Created['kind'], 'created' | 'full'>, id: string];
-
-function toFull(limit: keyof OpenCalls, lane: number, account: number): { readonly kind: 'full' } & Full {
-  return { kind: 'full', limit, open: { lane, account } };
+/** «limit, open calls of the lane, of the account». */
+function toFull([limit, ...open]: readonly unknown[], step: string): { readonly kind: 'full' } & Full {
+  assertNumbers(open, 2, step);
+  const [lane = 0, account = 0] = open;
+  return { kind: 'full', limit: readWord(limit, LIMITS, step), open: { lane, account } };
 }
 
 function imagesOfCalls({ calls }: Pick<JobSpec, 'calls'>): string {
@@ -132,6 +140,8 @@ function toPlaced(item: CallItem, tag: number, base: number): PlacedItem {
   return { ...item, tag, priority: priorityOf(tag, base) };
 }
 
+const WITHHELD = new Set<Withheld['kind']>(['gone', 'ended', 'done']);
+
 export type Withheld = { readonly kind: 'gone' } | { readonly kind: 'ended' | 'done'; readonly status: JobStatus };
 
 /** Cancels the job's calls, or expires them when its time is over; calls under way finish. */
@@ -141,15 +151,18 @@ export async function withholdCalls(
   calls: number,
   reason: 'cancelled' | 'expired',
 ): Promise<Withheld> {
-  const reply = (await runDurably(
+  const reply = await runDurably(
     steps,
     WITHHOLD,
     [steps.keys.job(jobId)],
     [reason, calls, toRetention(steps)],
     'Calls may have been withheld nevertheless; repeating this does no harm.',
-  )) as [Withheld['kind'], JobStatus];
-  return reply[0] === 'gone' ? { kind: 'gone' } : { kind: reply[0], status: reply[1] };
+  );
+  const [kind, status] = readKind(reply, WITHHELD, 'withhold-calls');
+  return kind === 'gone' ? { kind } : { kind, status: readWord(status, STATUSES, 'withhold-calls') };
 }
+
+const RETRIED = new Set<Retried['kind']>(['gone', 'open', 'whole', 'full', 'retried']);
 
 export type Retried =
   | { readonly kind: 'gone' | 'open' | 'whole' }
@@ -169,7 +182,7 @@ export async function retryJob(
   limits: OpenCalls | null = null,
 ): Promise<Retried> {
   const { keys } = steps;
-  const reply = (await runDurably(
+  const reply = await runDurably(
     steps,
     RETRY,
     [keys.job(jobId), keys.lane(spec.lane)],
@@ -184,10 +197,12 @@ export async function retryJob(
       limits?.account ?? 0,
     ],
     'The job may run again nevertheless: look it up.',
-  )) as RetryReply;
-  if (reply[0] === 'full') return toFull(reply[1], reply[2], reply[3]);
-  if (reply[0] !== 'retried') return { kind: reply[0] };
-  const [kind, run, base, ...callsAndTags] = reply;
+  );
+  const [kind, ...facts] = readKind(reply, RETRIED, 'retry-job');
+  if (kind === 'full') return toFull(facts, 'retry-job');
+  if (kind !== 'retried') return { kind };
+  assertNumbers(facts, 2, 'retry-job');
+  const [run = 0, base = 0, ...callsAndTags] = facts;
   const items: PlacedItem[] = [];
   for (let i = 0; i + 1 < callsAndTags.length; i += 2) {
     const [call = 0, tag = 0] = callsAndTags.slice(i, i + 2);
@@ -195,11 +210,6 @@ export async function retryJob(
   }
   return { kind, run, items };
 }
-
-type RetryReply =
-  | ['gone' | 'open' | 'whole']
-  | ['full', limit: keyof OpenCalls, inLane: number, ofAccount: number]
-  | ['retried', run: number, base: number, ...callsAndTags: number[]];
 
 /** New places at the end of their flow for calls whose items have to be queued once more; none when the job is gone. */
 export async function tagCalls(

@@ -2,22 +2,20 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
 import type { Operation } from '../models/rules.ts';
-import { type JobRecord, type JobStatus, toJobRecord } from './record.ts';
+import { type JobRecord, type JobStatus, toJobRecord, toJobStatus } from './record.ts';
 
 export async function readJob(redis: Redis, keys: Keys, id: string): Promise<JobRecord | null> {
-  return toJobRecord(await redis.hgetall(keys.job(id)));
+  return toJobRecord(await redis.hgetall(keys.job(id)), id);
 }
 
 /** Its status alone, at the cost of one small field; null when there is no such job. */
 export async function readStatus(redis: Redis, keys: Keys, id: string): Promise<JobStatus | null> {
-  const state = await redis.hget(keys.job(id), 'state');
-  return state === null ? null : (JSON.parse(state) as Pick<JobRecord, 'status'>).status;
+  return toJobStatus(await redis.hget(keys.job(id), 'state'), id);
 }
 
 /** The statuses of several, in their order, in one round trip; null for those that are not there. */
 export async function readStatuses(redis: Redis, keys: Keys, ids: readonly string[]): Promise<(JobStatus | null)[]> {
-  const states = await Promise.all(ids.map((id) => redis.hget(keys.job(id), 'state')));
-  return states.map((state) => (state === null ? null : (JSON.parse(state) as Pick<JobRecord, 'status'>).status));
+  return Promise.all(ids.map((id) => readStatus(redis, keys, id)));
 }
 
 export interface JobFilter {
@@ -90,9 +88,10 @@ export async function readJobs(redis: Redis, keys: Keys, ids: readonly string[])
   const pipeline = redis.pipeline();
   for (const id of ids) pipeline.hgetall(keys.job(id));
   const replies = (await pipeline.exec()) ?? [];
-  return replies.map(([error, hash]) => {
+  return ids.map((id, index) => {
+    const [error, hash] = replies[index] ?? [null, null];
     if (error) throw error;
-    return toJobRecord(hash as Record<string, string>);
+    return toJobRecord(hash, id);
   });
 }
 

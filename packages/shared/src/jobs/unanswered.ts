@@ -14,6 +14,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript, type Script } from '../base/redis.ts';
+import { readId } from '../base/redis-reply.ts';
 
 const load = (step: string): Script => loadScript(import.meta.url, 'lua/unanswered.lua', `lua/${step}.lua`);
 const JOIN = load('join-unanswered');
@@ -47,7 +48,8 @@ export async function joinUnanswered(
   account: string,
   { fingerprint, asker }: Pick<Asking, 'fingerprint' | 'asker'>,
 ): Promise<string | null> {
-  return (await runScript(redis, JOIN, [keys.unanswered(account, fingerprint)], [asker])) as string | null;
+  const id = await runScript(redis, JOIN, [keys.unanswered(account, fingerprint)], [asker]);
+  return id === null ? null : readId(id, 'join-unanswered');
 }
 
 /** The client waits no longer. `written`: its final reply was handed to its socket whole. Repeating it changes nothing. */

@@ -3,7 +3,7 @@
 import { loadScript, runScript } from '@darkroom/shared/base/redis.ts';
 import { hasEnded, type JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { withholdCalls } from '@darkroom/shared/jobs/steps.ts';
-import { readJobs } from '@darkroom/shared/jobs/store.ts';
+import { readJob } from '@darkroom/shared/jobs/store.ts';
 import { openItemsOf } from '@darkroom/shared/jobs/submit.ts';
 import type { Deps } from '../../deps.ts';
 import { addLostItems } from './lost-items.ts';
@@ -23,9 +23,17 @@ export async function sweepOpenJobs(deps: Deps): Promise<void> {
   const nextLookMs = Math.max(NEXT_LOOK_MS, (await redis.zcard(keys.openJobs)) * LOOK_MS_A_JOB);
   for (let looked = 0; looked < JOBS_A_SWEEP; looked += JOBS_AT_ONCE) {
     const due = (await runScript(redis, TAKE_DUE, [keys.openJobs], [JOBS_AT_ONCE, nextLookMs])) as string[];
-    const records = await readJobs(redis, keys, due);
-    await Promise.all(due.map((id, index) => lookAfter(deps, id, records[index] ?? null)));
+    await Promise.all(due.map((id) => lookAfterOne(deps, id)));
     if (due.length < JOBS_AT_ONCE) return;
+  }
+}
+
+/** A job whose record can't be read keeps nobody from looking after the others. */
+async function lookAfterOne(deps: Deps, id: string): Promise<void> {
+  try {
+    await lookAfter(deps, id, await readJob(deps.redis, deps.keys, id));
+  } catch (error) {
+    deps.log.error({ err: error, jobId: id }, 'an open job could not be looked after');
   }
 }
 
