@@ -12,7 +12,7 @@ import { type InputDesk, openInputDesk } from '@darkroom/shared/inputs/desk.ts';
 import type { JobSteps } from '@darkroom/shared/jobs/steps.ts';
 import type { SubmitDeps } from '@darkroom/shared/jobs/submit.ts';
 import { LANES } from '@darkroom/shared/models/rules.ts';
-import { toldImagesPerMinute } from '@darkroom/shared/models/told-limits.ts';
+import { toldImagesPerMinute, unusedLimits } from '@darkroom/shared/models/told-limits.ts';
 import { parseAllowPrivate } from '@darkroom/shared/net/address.ts';
 import { type GuardedAgent, openGuardedAgent } from '@darkroom/shared/net/guard.ts';
 import { type CallQueues, openCallQueues } from '@darkroom/shared/queues/call-queue.ts';
@@ -104,6 +104,8 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
   // Their connection says the same once, above; without a listener BullMQ would print it for each lane.
   for (const lane of LANES) queues.queue(lane).on('error', (error) => log.debug({ err: error, lane }, 'lane queue'));
   const upstreamKeys = upstreamKeysOf(config);
+  for (const { name, limits } of upstreamKeys)
+    for (const problem of unusedLimits(limits)) log.warn({ upstreamKey: name, problem }, 'limits told for nobody');
   const upstreams = openUpstreams(upstreamKeys, config.CALL_TIMEOUT_MS);
   const governor = await openGovernor({
     redis,

@@ -135,7 +135,7 @@ export const sharedVariables = {
   }),
   LIMITS: variable(limits, '{}', {
     about:
-      'Limits of the OpenAI account by model id or family: `{"gpt-image-2.6-flare": {"images_per_minute": 250, "requests_per_minute", "tokens_per_minute", "concurrency", "burst_seconds"}}`.',
+      'Limits of the OpenAI account by model id or family (`other`: all models the rules do not know; other names are warned of at start): `{"gpt-image-2.6-flare": {"images_per_minute": 250, "requests_per_minute", "tokens_per_minute", "concurrency", "burst_seconds"}}`.',
     allowed: 'JSON',
   }),
   ALLOW_PRIVATE_URLS: variable(z.string().min(1), 'false', {
