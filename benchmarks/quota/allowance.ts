@@ -43,3 +43,19 @@ export function allowedBetween(phases: readonly Phase[], fromMs: number, untilMs
   });
   return parts.reduce((sum, part) => sum + part, 0);
 }
+
+/** The least a bucket filling at `perMinute` must hold for all of these to be admitted: images. `arrivals` in order, ms. */
+export function burstOf(
+  arrivals: readonly { readonly at: number; readonly images: number }[],
+  perMinute: number,
+): number {
+  let taken = 0;
+  let most = 0;
+  let before = Number.NEGATIVE_INFINITY;
+  for (const { at, images } of arrivals) {
+    taken = Math.max(0, taken - ((at - before) * perMinute) / 60_000) + images;
+    most = Math.max(most, taken);
+    before = at;
+  }
+  return most;
+}

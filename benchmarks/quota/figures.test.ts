@@ -46,6 +46,13 @@ describe('the figures', () => {
     expect(figures).toMatchObject({ requests: 11, refused: 1, surplus: 1, use: 1 });
   });
 
+  it('show by how much requests came closer together than was meant', () => {
+    const meant = figuresOf(scenario, runOf(7_000, 10), perfect, null);
+    expect(meant.burstSeconds).toBe(5);
+    const late = perfect.map((row, index) => (index < 5 ? request(250) : row));
+    expect(figuresOf(scenario, runOf(7_000, 10), late, null).burstSeconds).toBe(5.25);
+  });
+
   it("give the second account's share while it had work", () => {
     const rows = [
       request(0),

@@ -1,6 +1,6 @@
 // From the upstream's ledger and the client's clock to one line of the table. Pure.
 import { percentile } from '../support/row.ts';
-import { allowedBetween, type Phase, soonestMs } from './allowance.ts';
+import { allowedBetween, burstOf, type Phase, soonestMs } from './allowance.ts';
 import type { Scenario } from './scenarios.ts';
 import type { LedgerRequest } from './upstream.ts';
 import type { AccountName } from './work.ts';
@@ -25,6 +25,8 @@ export interface Figures {
   readonly use: number;
   readonly requests: number;
   readonly refused: number;
+  /** What a bucket must hold to refuse none of the requests, in seconds of the limit; null when the limit changed. */
+  readonly burstSeconds: number | null;
   readonly firstImageMs: number;
   readonly longestGapMs: number;
   /** Images the upstream made beyond those the client got. */
@@ -54,6 +56,7 @@ export function figuresOf(
     use: made / allowedBetween(asTold(scenario, phases), first.at - run.startedAt, last.at - run.startedAt),
     requests: ledger.length,
     refused: ledger.filter(({ status }) => status === 429).length,
+    burstSeconds: halvedAt === null ? burstSecondsOf(ledger, scenario.upstream.imagesPerMinute) : null,
     firstImageMs: firstEnd(admitted) - run.startedAt,
     longestGapMs: Math.max(0, ...admitted.slice(1).map(({ at }, index) => at - (admitted[index]?.at ?? at))),
     surplus: made - run.images,
@@ -79,6 +82,11 @@ function asTold(scenario: Scenario, phases: readonly Phase[]): readonly Phase[] 
     const burst = Math.max((phase.perMinute * told.burstSeconds) / 60, ...scenario.mix);
     return index === 0 ? { ...phase, capacity: Math.min(phase.capacity, burst) } : phase;
   });
+}
+
+function burstSecondsOf(ledger: readonly LedgerRequest[], perMinute: number): number {
+  const arrivals = ledger.toSorted((a, b) => a.at - b.at).map(({ at, n }) => ({ at, images: n ?? 1 }));
+  return (burstOf(arrivals, perMinute) * 60) / perMinute;
 }
 
 /** Share of the images admitted while `account` had work, from its first submission to its last admission. */

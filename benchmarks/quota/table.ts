@@ -11,6 +11,7 @@ const COLUMNS = [
   'use',
   '429s',
   '429 share',
+  'burst seen',
   'first image',
   'longest gap',
   'worker CPU an image',
@@ -31,7 +32,7 @@ export interface Result {
 }
 
 export function toRow({ scenario, images, run, figures, load }: Result): string {
-  const { makespanMs, minimumMs, use, refused, requests, firstImageMs, longestGapMs, second } = figures;
+  const { makespanMs, minimumMs, use, refused, requests, burstSeconds, firstImageMs, longestGapMs, second } = figures;
   return toLine([
     scenario.name,
     String(images),
@@ -41,6 +42,7 @@ export function toRow({ scenario, images, run, figures, load }: Result): string 
     percent(use),
     String(refused),
     percent(refused / requests),
+    burstSeconds === null ? '' : `${burstSeconds.toFixed(2)} s`,
     seconds(firstImageMs),
     seconds(longestGapMs),
     run.workersCpuMs === null ? '' : `${(run.workersCpuMs / images).toFixed(0)} ms`,
