@@ -2,6 +2,7 @@
 // so in Redis too, where the API reads it. Never has the keys themselves.
 import type { Keys } from '@darkroom/shared/base/keys.ts';
 import type { ToldLimit, ToldLimits } from '@darkroom/shared/base/variables.ts';
+import { burstMsOf } from '@darkroom/shared/lanes/burst.ts';
 import { limitNamesOf } from '@darkroom/shared/models/rules.ts';
 import type { Redis } from 'ioredis';
 
@@ -25,7 +26,6 @@ export interface LimitSet {
   readonly leases: readonly string[];
 }
 
-const DEFAULT_BURST_SECONDS = 5;
 /** A name no worker has had for this long is forgotten. */
 const FORGOTTEN_MS = 24 * 3_600_000;
 
@@ -85,7 +85,7 @@ export function toToldArgs(told: ToldLimit | undefined): number[] {
     told?.images_per_minute ?? 0,
     told?.requests_per_minute ?? 0,
     told?.tokens_per_minute ?? 0,
-    (told?.burst_seconds ?? DEFAULT_BURST_SECONDS) * 1_000,
+    burstMsOf(told),
     told?.concurrency ?? 0,
   ];
 }

@@ -54,7 +54,8 @@ describe('rate', () => {
   });
 
   test('a burst goes at once, then starts are spread by the limit', async () => {
-    const governor = await kit.open({ [MODEL]: told({ images_per_minute: 60 }) }); // one a second, five at once
+    // One a second, five at once: of the burst a quarter of a second is kept back.
+    const governor = await kit.open({ [MODEL]: told({ images_per_minute: 60, burst_seconds: 5.25 }) });
     const waits: number[] = [];
     for (let index = 0; index < 8; index += 1) waits.push(wait(await governor.acquire(ask(1))));
     expect(waits.slice(0, 5)).toEqual([0, 0, 0, 0, 0]);

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { toLimitState } from './limit-state.ts';
 
 const NOW = 1_795_340_000_000;
-const told = (fields: object) => ({ burst_seconds: 5, ...fields });
+/** Five seconds at once: a quarter of a second is kept back. */
+const told = (fields: object) => ({ burst_seconds: 5.25, ...fields });
 
 describe('what a limit allows', () => {
   it('is nothing known while nobody told and nothing was learned', () => {
@@ -16,7 +17,7 @@ describe('what a limit allows', () => {
 
   it.each([
     ['told alone', told({ images_per_minute: 120 }), {}, { limit: 120, source: 'told', available: 10 }],
-    ['learned alone', undefined, { 'learned.images': '60' }, { limit: 60, source: 'learned', available: 5 }],
+    ['learned alone', undefined, { 'learned.images': '60' }, { limit: 60, source: 'learned', available: 4 }],
     [
       'the lower of both, told',
       told({ images_per_minute: 60 }),
@@ -30,8 +31,8 @@ describe('what a limit allows', () => {
       { limit: 60, source: 'learned', available: 5 },
     ],
     [
-      'the burst as told',
-      told({ images_per_minute: 60, burst_seconds: 20 }),
+      'the burst as told, less a quarter of a second',
+      told({ images_per_minute: 60, burst_seconds: 20.25 }),
       {},
       { limit: 60, source: 'told', available: 20 },
     ],
@@ -76,7 +77,7 @@ describe('what a limit allows', () => {
       'no guess where something is learned',
       undefined,
       { 'working.images': '100', 'hint.images': '60', 'learned.images': '60' },
-      { limit: 60, source: 'learned', available: 5 },
+      { limit: 60, source: 'learned', available: 4 },
     ],
   ])('%s', (_what, operator, bucket: Record<string, string>, rate) => {
     expect(toLimitState('m', bucket, operator, 0, NOW).rates.images).toEqual(rate);

@@ -1,6 +1,7 @@
 // What one limit of one upstream key allows at this moment, read from its bucket. The workers' governor writes buckets and
 // decides by them (apps/worker/src/governor/bucket.lua); nothing here decides anything.
 import type { ToldLimit } from '../base/variables.ts';
+import { burstMsOf } from './burst.ts';
 
 /** Limits counted by the minute, as the bucket's fields name them. */
 export const RATES = ['images', 'requests', 'tokens'] as const;
@@ -34,7 +35,6 @@ export interface LimitState {
 type Bucket = Readonly<Record<string, string>>;
 
 /** These are the governor's. */
-const DEFAULT_BURST_SECONDS = 5;
 const RECOVERS_EVERY_MS = 30_000;
 const FORGOTTEN_AFTER = 10;
 
@@ -68,7 +68,7 @@ function toRate(
   const known = limitOf(kind, bucket, told);
   if (known === null) return null;
   const stepMs = 60_000 / known.limit;
-  const sizeMs = Math.max(stepMs, (told?.burst_seconds ?? DEFAULT_BURST_SECONDS) * 1_000);
+  const sizeMs = Math.max(stepMs, burstMsOf(told));
   const roomMs = Math.min(sizeMs, Number(bucket[`room.${kind}`] ?? 0) * stepMs);
   const afterStop = bucket['notBefore'] === undefined ? 0 : Number(bucket['notBefore']) + sizeMs - roomMs;
   const fullAgainAt = Math.max(now, Number(bucket[`tat.${kind}`] ?? 0), afterStop);
