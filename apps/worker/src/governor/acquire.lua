@@ -3,7 +3,8 @@
 -- with the fewest calls under way, then the first. A key whose limit would have the call split comes after all others.
 -- A paused key whose probe is due counts as one that can start now: so a call that would start elsewhere at once is never a
 -- probe, and of those that have to wait one is. A probe costs nothing but a refusal.
--- Needs bucket.lua.
+-- Where no limit of rate is known, calls start slowly: slow-start.lua.
+-- Needs bucket.lua and slow-start.lua.
 -- KEYS: per upstream key: its hash, its limit names, then per limit: bucket, leases
 -- ARGV: permit id ('' = say what would be, and take nothing), images, tokens, longest wait ms, lease ms, model,
 --       then per upstream key: number of limits, the further limit name that is among them ('' = none), then per limit:
@@ -46,11 +47,13 @@ local function look_at(key)
     for _, meter in ipairs(METERS) do
       local place = place_of(limit.b, limit.told, meter, weights[meter], now)
       if place then
+        key.is_known = true
         key.start = math.max(key.start, place.start)
         key.fits = key.fits and place.fits
       end
     end
   end
+  if not key.is_known then key.start = math.max(key.start, eased_start(key.limits[1].b, key.under_way, now)) end
   key.wait = math.ceil(key.start - now)
   return key.wait > longest and 'rate' or 'permit', key.wait
 end
@@ -89,6 +92,7 @@ for i, limit in ipairs(best.limits) do
   redis.call('PEXPIRE', limit.leases, math.ceil(best.wait + lease_ms))
 end
 local own = best.limits[1].b
+if not best.is_known then note_eased(own, best.under_way, now) end
 receipt.totals = { images = own['total.images'], requests = own['total.requests'], tokens = own['total.tokens'] }
 if best.is_probe == 1 then redis.call('HSET', best.hash, 'probingUntil', lease_until) end
 return { 'permit', best.wait, best.number, best.is_probe, cjson.encode(receipt) }

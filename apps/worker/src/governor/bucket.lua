@@ -12,6 +12,7 @@
 --   recent.<meter>, recentAt   the same of about the last minute: decays by RECENT_MS
 --   span.<meter>, spanAt       the same since the last stop was over, and when that was · seenFactor: what one image of the
 --     span before the stop is in a minute
+--   easedFrom         when calls began to start without a known limit, see slow-start.lua
 --   slowCap, slowAt   calls under way since a `slow_down`, and since when
 -- GUARANTEE: over any span of t ms, no more starts than limit · t / 60000 + size, where size is the burst, at least one call.
 local METERS = { 'images', 'requests', 'tokens' }

@@ -46,11 +46,40 @@ describe('looking', () => {
 });
 
 describe('rate', () => {
-  test('without a limit every permit is for now', async () => {
+  test('without a limit calls start slowly, once: eight at once, then twice as many every second', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    const first: Permit[] = [];
+    for (let index = 0; index < 64; index += 1) first.push(await permit(governor, 10));
+    const startsMs = first.map(({ receipt }) => receipt.start - (first[0] as Permit).receipt.start);
+    for (const [underWay, ms] of [
+      [8, 0],
+      [16, 1_000],
+      [32, 2_000],
+      [64, 3_000],
+    ] as const) {
+      expect(startsMs[underWay - 1]).toBeGreaterThanOrEqual(ms);
+      expect(startsMs[underWay - 1]).toBeLessThan(ms + 400);
+    }
+    // What was once begun slowly goes on at any speed.
+    await kit.redis.hincrbyfloat(kit.keys(prefix).bucket('default', MODEL), 'easedFrom', -10_000);
+    expect((await permit(governor)).waitMs).toBe(0);
+  });
+
+  test('without a limit every permit is for now while those before are answered', async () => {
     const governor = await kit.open({});
-    expect(await Promise.all(Array.from({ length: 50 }, async () => wait(await governor.acquire(ask(10)))))).toEqual(
-      Array(50).fill(0),
-    );
+    for (let index = 0; index < 50; index += 1) {
+      const one = await permit(governor, 10);
+      expect(one.waitMs).toBe(0);
+      await one.giveBack('used');
+    }
+  });
+
+  test('with a limit told for the model or its family nothing starts slowly', async () => {
+    for (const name of [MODEL, FAMILY]) {
+      const governor = await kit.open({ [name]: told({ images_per_minute: 6_000 }) });
+      for (let index = 0; index < 50; index += 1) expect((await permit(governor)).waitMs).toBe(0);
+    }
   });
 
   test('a burst goes at once, then starts are spread by the limit', async () => {
