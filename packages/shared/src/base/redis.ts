@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Redis, type RedisOptions } from 'ioredis';
+import { batchWrites } from './batch-writes.ts';
 import { ServiceError } from './errors.ts';
 import { parseRedisUrl, type SentinelAddress } from './redis-url.ts';
 import { WatchedSentinelConnector } from './sentinel-connector.ts';
@@ -43,6 +44,7 @@ export async function openRedis(url: string, manner: RedisManner, onError: (erro
       ? new Redis(address.url, options)
       : new Redis({ ...options, ...toSentinelOptions(address) });
   redis.on('error', onError);
+  batchWrites(redis);
   if (!(await isReadyWithin(redis, OPEN_TIMEOUT_MS))) {
     redis.disconnect();
     throw new ServiceError(
