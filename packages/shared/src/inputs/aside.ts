@@ -1,9 +1,9 @@
-// Temporary files of this process, in a folder of its own that nobody else can look into. What a killed process left is
-// removed by one that starts a day later or more.
+// Temporary files of this process, in a folder of its own that nobody else can look into. A living process touches its
+// folder; what a killed one has left is removed by any that starts or sweeps two minutes later or more.
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { errnoOf } from '../images/files.ts';
 import { Meter } from '../images/meter.ts';
 import { StorageError } from '../images/store.ts';
@@ -11,8 +11,13 @@ import type { AsideFile } from './held.ts';
 import { fileTooLarge } from './problems.ts';
 
 const PREFIX = 'darkroom-inputs-';
-/** A folder is touched whenever a file comes or goes; one this old whose process is not seen is nobody's. */
-const LEFT_BEHIND_MS = 86_400_000;
+const TOUCH_EVERY_MS = 30_000;
+/** Not touched for this long, and no process of its number is seen: nobody's. One in another container is not seen, but touches. */
+const LEFT_BEHIND_MS = 120_000;
+/** The same though a process of its number is seen: it is another's, or has been frozen all the time. */
+const SURELY_LEFT_MS = 86_400_000;
+/** Folders of this process, which may have the number of a dead one. */
+const ours = new Set<string>();
 
 export interface Aside {
   /**
@@ -30,6 +35,9 @@ export interface Aside {
 export async function openAside(): Promise<Aside> {
   await removeLeftAside();
   let folder = await makeFolder();
+  // It may be gone: the next file makes another.
+  const touch = (): void => void utimes(folder, new Date(), new Date()).catch(() => undefined);
+  const timer = setInterval(touch, TOUCH_EVERY_MS).unref();
   const remove = async (path: string): Promise<void> => await rm(path, { force: true }).catch(() => undefined); // goes with the folder
   return {
     put: async (param, body, maxBytes, signal) => {
@@ -44,15 +52,21 @@ export async function openAside(): Promise<Aside> {
       }
     },
     remove,
-    close: () => rm(folder, { recursive: true, force: true }),
+    close: async () => {
+      clearInterval(timer);
+      await rm(folder, { recursive: true, force: true });
+      ours.delete(basename(folder));
+    },
   };
 }
 
 /** Throws StorageError when no folder can be made. */
 async function makeFolder(): Promise<string> {
-  return await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`)).catch((error: unknown) => {
+  const folder = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`)).catch((error: unknown) => {
     throw away(error);
   });
+  ours.add(basename(folder));
+  return folder;
 }
 
 /** The folder, or a new one: systems clear their temporary folder of what was not used for days. */
@@ -91,25 +105,30 @@ export async function removeLeftAside(): Promise<number> {
   let removed = 0;
   const names = await readdir(tmpdir()).catch(() => []);
   for (const name of names.filter((each) => each.startsWith(PREFIX))) {
-    const folder = join(tmpdir(), name);
-    const age = await stat(folder).then(
-      ({ mtimeMs }) => Date.now() - mtimeMs,
-      () => 0,
-    );
-    if (age < LEFT_BEHIND_MS || isRunning(Number.parseInt(name.slice(PREFIX.length), 10))) continue;
-    if (
-      await rm(folder, { recursive: true }).then(
-        () => true,
-        () => false,
-      )
-    )
-      removed += 1;
+    if ((await isLeft(name)) && (await isRemoved(name))) removed += 1;
   }
   return removed;
 }
 
-/** Another user's process counts as running. */
+async function isLeft(name: string): Promise<boolean> {
+  const ageMs = await stat(join(tmpdir(), name)).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs,
+    () => 0, // gone meanwhile, or not ours to see
+  );
+  if (ours.has(name) || ageMs < LEFT_BEHIND_MS) return false;
+  return ageMs >= SURELY_LEFT_MS || !isRunning(Number.parseInt(name.slice(PREFIX.length), 10));
+}
+
+function isRemoved(name: string): Promise<boolean> {
+  return rm(join(tmpdir(), name), { recursive: true }).then(
+    () => true,
+    () => false, // another process was quicker, or it is not ours to remove
+  );
+}
+
+/** Another user's process counts as running; this one knows its own folders. */
 function isRunning(pid: number): boolean {
+  if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);
     return true;

@@ -11,7 +11,7 @@ import { sweepInputs } from '@darkroom/shared/inputs/input-store.ts';
 import { readJob, readStatus } from '@darkroom/shared/jobs/store.ts';
 import { itemLockKey } from '@darkroom/shared/queues/call-queue.ts';
 import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { workerVariables } from '../../config.ts';
 import { type Deps, openDeps } from '../../deps.ts';
 import { endByHand, submitByHand } from '../../testing/jobs-by-hand.ts';
@@ -284,7 +284,9 @@ test('what a killed process left half written goes', async () => {
   const old = new Date(Date.now() - DAY_MS);
   for (const name of ['old.tmp', 'young.tmp']) await writeFile(join(temporary, name), 'half');
   await utimes(join(temporary, 'old.tmp'), old, old);
+  vi.stubEnv('TMPDIR', folder); // the machine's own may hold what other tests have killed
   await sweep(sweepLeftBehind);
+  vi.unstubAllEnvs();
   expect(await readdir(temporary)).toEqual(['young.tmp']);
   expect((await repairs()).leftover).toBe(1);
 });
