@@ -1,6 +1,7 @@
 // Reads batches. Writes nothing.
 import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
+import { idsFrom, rankAfter } from '../base/ordered-ids.ts';
 import { type BatchRecord, toBatchRecord } from './record.ts';
 
 export async function readBatch(redis: Redis, keys: Keys, id: string): Promise<BatchRecord | null> {
@@ -21,10 +22,10 @@ export async function listBatches(
   after: string | null,
 ): Promise<BatchPage> {
   const all = keys.accountBatches(account);
-  const rank = after === null ? null : await redis.zrevrank(all, after);
+  const first = after === null ? null : await rankAfter(redis, all, after, 'desc');
   const batches: BatchRecord[] = [];
-  for (let start = rank === null ? 0 : rank + 1; ; start += limit + 1) {
-    const ids = await redis.zrevrange(all, start, start + limit);
+  for (let rank = first ?? 0; ; rank += limit + 1) {
+    const ids = await idsFrom(redis, all, rank, limit + 1, 'desc');
     for (const id of ids) {
       const record = await readBatch(redis, keys, id);
       if (record === null) continue;

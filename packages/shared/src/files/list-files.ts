@@ -1,6 +1,7 @@
 // Pages through an account's files. The index of each purpose makes a page cost what it shows, whatever else there is.
 import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
+import { idsFrom, type Order, rankAfter } from '../base/ordered-ids.ts';
 import { type FilePurpose, type FileRecord, toFileRecord } from './file-record.ts';
 
 export interface FileQuery {
@@ -8,7 +9,7 @@ export interface FileQuery {
   readonly purpose: FilePurpose | null;
   /** From 1. */
   readonly limit: number;
-  readonly order: 'asc' | 'desc';
+  readonly order: Order;
   /** Id of the file the page begins after; null = from the start. */
   readonly after: string | null;
 }
@@ -26,7 +27,7 @@ type ListDeps = { readonly redis: Redis; readonly keys: Keys };
 /** A page of an account's files, newest first with `desc`; null when `after` is no file in this list. */
 export async function listFiles(deps: ListDeps, account: string, query: FileQuery): Promise<FilePage | null> {
   const index = deps.keys.accountFiles(account, query.purpose ?? undefined);
-  let rank = await firstRank(deps.redis, index, query);
+  let rank = query.after === null ? 0 : await rankAfter(deps.redis, index, query.after, query.order);
   if (rank === null) return null;
   const files: FileRecord[] = [];
   while (files.length <= query.limit) {
@@ -37,17 +38,6 @@ export async function listFiles(deps: ListDeps, account: string, query: FileQuer
     rank += count;
   }
   return { files: files.slice(0, query.limit), hasMore: true };
-}
-
-async function firstRank(redis: Redis, index: string, { after, order }: FileQuery): Promise<number | null> {
-  if (after === null) return 0;
-  const rank = order === 'asc' ? await redis.zrank(index, after) : await redis.zrevrank(index, after);
-  return rank === null ? null : rank + 1;
-}
-
-function idsFrom(redis: Redis, index: string, rank: number, count: number, order: 'asc' | 'desc'): Promise<string[]> {
-  const last = rank + count - 1;
-  return order === 'asc' ? redis.zrange(index, String(rank), String(last)) : redis.zrevrange(index, rank, last);
 }
 
 /** Those that were deleted since the index was read are left out. */

@@ -1,6 +1,7 @@
 // Reads jobs: one by id, an account's list by filters. Writes nothing.
 import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
+import { idsFrom, type Order, rankAfter } from '../base/ordered-ids.ts';
 import type { Operation } from '../models/rules.ts';
 import { type JobRecord, type JobStatus, toJobRecord, toJobStatus } from './record.ts';
 
@@ -48,21 +49,18 @@ export async function listJobs(
   query: {
     readonly filter: JobFilter;
     readonly limit: number;
-    readonly order: 'asc' | 'desc';
+    readonly order: Order;
     readonly after: string | null;
   },
 ): Promise<JobPage> {
   const all = keys.accountJobs(account);
   const jobs: JobRecord[] = [];
-  let rank = query.after === null ? 0 : await rankAfter(redis, all, query.after, query.order);
+  let rank = query.after === null ? 0 : ((await rankAfter(redis, all, query.after, query.order)) ?? 0);
   let cursor = query.after;
   // Mostly the first records fit; a filter that lets few through makes the steps larger.
   let step = Math.min(CHUNK, query.limit + 1);
   for (let seen = 0; seen < SCAN_LIMIT; step = CHUNK) {
-    const ids =
-      query.order === 'asc'
-        ? await redis.zrange(all, String(rank), String(rank + step - 1))
-        : await redis.zrevrange(all, rank, rank + step - 1);
+    const ids = await idsFrom(redis, all, rank, step, query.order);
     const records = await readJobs(redis, keys, ids);
     for (const [index, record] of records.entries()) {
       if (record !== null && jobs.length === query.limit && matches(record, query.filter))
@@ -75,11 +73,6 @@ export async function listJobs(
     seen += step;
   }
   return { jobs, cursor, hasMore: true };
-}
-
-async function rankAfter(redis: Redis, all: string, id: string, order: 'asc' | 'desc'): Promise<number> {
-  const rank = order === 'asc' ? await redis.zrank(all, id) : await redis.zrevrank(all, id);
-  return rank === null ? 0 : rank + 1;
 }
 
 /** The jobs of the ids, in their order, in one round trip; null for those that are not there. */

@@ -1,6 +1,7 @@
 // Lists an account's deliveries by filters. Writes nothing.
 import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
+import { idsFrom, type Order, rankAfter } from '../base/ordered-ids.ts';
 import { type DeliveryRecord, type DeliveryState, readDeliveries } from './delivery.ts';
 
 export interface DeliveryFilter {
@@ -13,7 +14,7 @@ export interface DeliveryFilter {
 export interface DeliveryQuery {
   readonly filter: DeliveryFilter;
   readonly limit: number;
-  readonly order: 'asc' | 'desc';
+  readonly order: Order;
   /** The delivery after which the page begins; null = from the start. */
   readonly after: string | null;
 }
@@ -39,12 +40,9 @@ export async function listDeliveries(
   const all = keys.accountDeliveries(account);
   const found: DeliveryRecord[] = [];
   let cursor = after;
-  let rank = after === null ? 0 : await rankAfter(redis, all, after, order);
+  let rank = after === null ? 0 : ((await rankAfter(redis, all, after, order)) ?? 0);
   for (let seen = 0; seen < SCAN_LIMIT; seen += CHUNK, rank += CHUNK) {
-    const ids =
-      order === 'asc'
-        ? await redis.zrange(all, String(rank), String(rank + CHUNK - 1))
-        : await redis.zrevrange(all, rank, rank + CHUNK - 1);
+    const ids = await idsFrom(redis, all, rank, CHUNK, order);
     for (const [index, record] of (await readDeliveries(redis, keys, ids)).entries()) {
       const isWanted = record !== null && matches(record, filter);
       if (isWanted && found.length === limit) return { deliveries: found, cursor, hasMore: true };
@@ -54,11 +52,6 @@ export async function listDeliveries(
     if (ids.length < CHUNK) return { deliveries: found, cursor, hasMore: false };
   }
   return { deliveries: found, cursor, hasMore: true };
-}
-
-async function rankAfter(redis: Redis, all: string, id: string, order: 'asc' | 'desc'): Promise<number> {
-  const rank = order === 'asc' ? await redis.zrank(all, id) : await redis.zrevrank(all, id);
-  return rank === null ? 0 : rank + 1;
 }
 
 function matches(record: DeliveryRecord, { state, type, jobId, host }: DeliveryFilter): boolean {
