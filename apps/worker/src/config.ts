@@ -7,7 +7,7 @@ import {
   type Values,
   variable,
 } from '@darkroom/shared/base/config.ts';
-import { httpUrl, wholeNumber } from '@darkroom/shared/base/variables.ts';
+import { callVariables, httpUrl, wholeNumber } from '@darkroom/shared/base/variables.ts';
 import { checkedVariables, modelProblems } from '@darkroom/shared/jobs/checked-variables.ts';
 import { webhookVariables } from '@darkroom/shared/webhooks/secrets.ts';
 import { z } from 'zod';
@@ -46,17 +46,10 @@ export const workerVariables = {
     about: 'Attempts of one call that may fail with a 5xx or before sending.',
     allowed: '1..100',
   }),
-  CALL_TIMEOUT_MS: variable(wholeNumber(100, 3_600_000), '600000', {
-    about: 'Longest upstream attempt, ms.',
-    allowed: '100..3600000',
-  }),
+  ...callVariables,
   SHUTDOWN_TIMEOUT_MS: variable(wholeNumber(0, 3_600_000), '150000', {
     about: 'How long SIGTERM waits for calls under way, ms.',
     allowed: '0..3600000',
-  }),
-  LOCK_DURATION_MS: variable(wholeNumber(1_000, 600_000), '60000', {
-    about: 'How long a dead worker keeps its calls from the others, ms; longer than any Redis outage to be ridden out.',
-    allowed: '1000..600000',
   }),
   SPOOL_DIR: variable(z.string().min(1), './data/spool', {
     about: 'Folder for paid images while the image storage is away; the workers of one host share it.',

@@ -151,3 +151,15 @@ export const sharedVariables = {
     allowed: 'fatal, error, warn, info, debug, trace or silent',
   }),
 };
+
+/** How long a call may take, and how long one of a dead worker is left alone: the audit judges by what the workers do. */
+export const callVariables = {
+  CALL_TIMEOUT_MS: variable(wholeNumber(100, 3_600_000), '600000', {
+    about: 'Longest upstream attempt, ms.',
+    allowed: '100..3600000',
+  }),
+  LOCK_DURATION_MS: variable(wholeNumber(1_000, 600_000), '60000', {
+    about: 'How long a dead worker keeps its calls from the others, ms; longer than any Redis outage to be ridden out.',
+    allowed: '1000..600000',
+  }),
+};
