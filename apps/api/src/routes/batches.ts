@@ -18,6 +18,7 @@ import { findEarlier, type Submitted, samenessOf, sayEarlier, toSubmitted } from
 import { assertNothingAsked } from '../http/empty-request.ts';
 import { fingerprintOf } from '../http/fingerprint.ts';
 import { buildJobReplies } from '../http/job-reply.ts';
+import { toListReply } from '../http/list-reply.ts';
 import { parsePaging } from '../http/paging.ts';
 import { readQuery } from '../http/query.ts';
 import { webhookRulesOf } from '../http/webhook-rules.ts';
@@ -71,13 +72,7 @@ export function registerBatches(app: App, deps: Deps): void {
     if (after !== null) await replies.read(request.account, after);
     const page = await listBatches(deps.redis, deps.keys, request.account, limit, after);
     const data = page.batches.map((batch) => toPublicBatch(batch, Date.now()));
-    return {
-      object: 'list',
-      data,
-      first_id: data[0]?.id ?? null,
-      last_id: data.at(-1)?.id ?? null,
-      has_more: page.hasMore,
-    };
+    return toListReply(data, page.hasMore);
   });
 
   app.route({
@@ -112,13 +107,7 @@ export function registerBatches(app: App, deps: Deps): void {
       const { limit, after } = parsePaging(readQuery(request, { names: ['limit', 'after'] }));
       const page = await listBatchJobs(deps.redis, deps.keys, await replies.find(request), limit, after);
       const data = await jobReplies.showAll(page.jobs);
-      return {
-        object: 'list',
-        data,
-        first_id: data[0]?.id ?? null,
-        last_id: data.at(-1)?.id ?? null,
-        has_more: page.hasMore,
-      };
+      return toListReply(data, page.hasMore);
     },
   );
 }

@@ -10,6 +10,7 @@ import type { App } from '../http/app.ts';
 import { fileHeaders } from '../http/file-headers.ts';
 import { FILE_LIST_PARAMETERS, parseFileListQuery } from '../http/file-query.ts';
 import { assertForm, registerForms } from '../http/forms.ts';
+import { toListReply } from '../http/list-reply.ts';
 import { readQuery } from '../http/query.ts';
 import { MAX_BATCH_FILE_BYTES, receiveFile } from '../http/receive-file.ts';
 import { type StoredBytes, sendStored, sendStoredHead } from '../http/stored-bytes.ts';
@@ -31,13 +32,7 @@ export async function registerFiles(app: App, deps: FileDeps): Promise<void> {
       const query = parseFileListQuery(readQuery(request, FILE_LIST_PARAMETERS));
       const page = await listFiles(deps, request.account, query);
       if (page === null) throw notInList(query.after ?? '');
-      return {
-        object: 'list',
-        data: page.files.map(toPublicFile),
-        first_id: page.files[0]?.id ?? null,
-        last_id: page.files.at(-1)?.id ?? null,
-        has_more: page.hasMore,
-      };
+      return toListReply(page.files.map(toPublicFile), page.hasMore);
     },
   });
 

@@ -16,6 +16,7 @@ import { fingerprintOf } from '../http/fingerprint.ts';
 import { JOB_LIST_PARAMETERS, parseJobListQuery } from '../http/job-query.ts';
 import { buildJobReplies } from '../http/job-reply.ts';
 import { LARGE_BODY_BYTES, LARGE_BODY_TIME_MS, type LargeBodies } from '../http/large-bodies.ts';
+import { toListReply } from '../http/list-reply.ts';
 import { parsePrefer, parseWait } from '../http/prefer.ts';
 import { readQuery } from '../http/query.ts';
 import { submitOnce } from '../http/submit.ts';
@@ -77,13 +78,7 @@ export async function registerJobs(app: App, deps: Deps, largeBodies: LargeBodie
       const query = parseJobListQuery(readQuery(request, JOB_LIST_PARAMETERS));
       if (query.after !== null) await assertListed(request.account, query.after, deps);
       const page = await listJobs(deps.redis, deps.keys, request.account, query);
-      return {
-        object: 'list',
-        data: await replies.showAll(page.jobs),
-        first_id: page.jobs[0]?.id ?? null,
-        last_id: page.hasMore ? page.cursor : (page.jobs.at(-1)?.id ?? null),
-        has_more: page.hasMore,
-      };
+      return toListReply(await replies.showAll(page.jobs), page.hasMore, page.cursor);
     },
   });
 }

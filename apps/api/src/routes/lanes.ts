@@ -9,6 +9,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
 import { assertNothingAsked } from '../http/empty-request.ts';
+import { toListReply } from '../http/list-reply.ts';
 import { readQuery } from '../http/query.ts';
 import { listLanesOperation, resumeLaneOperation } from '../openapi/lane-operations.ts';
 
@@ -29,9 +30,7 @@ export function registerLanes(app: App, deps: Pick<Deps, 'redis' | 'keys' | 'log
     config: { access: 'admin', operation: listLanesOperation },
     handler: async (request) => {
       readQuery(request, { names: [] });
-      const data = await show(LANES);
-      const [firstId = null, lastId = null] = [LANES[0], LANES.at(-1)];
-      return { object: 'list', data, first_id: firstId, last_id: lastId, has_more: false };
+      return toListReply(await show(LANES), false);
     },
   });
 

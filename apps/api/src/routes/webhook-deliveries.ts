@@ -8,6 +8,7 @@ import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
 import { DELIVERY_LIST_PARAMETERS, parseDeliveryQuery } from '../http/delivery-query.ts';
 import { assertNothingAsked } from '../http/empty-request.ts';
+import { toListReply } from '../http/list-reply.ts';
 import { readQuery } from '../http/query.ts';
 import { listDeliveriesOperation, redeliverOperation } from '../openapi/delivery-operations.ts';
 
@@ -20,13 +21,7 @@ export function registerWebhookDeliveries(app: App, { redis, keys }: Pick<Deps, 
       if (query.after !== null) await assertListed(request.account, query.after);
       const page = await listDeliveries(redis, keys, request.account, query);
       const { deliveries, hasMore, cursor } = page;
-      return {
-        object: 'list',
-        data: deliveries.map(toPublicDelivery),
-        first_id: deliveries[0]?.id ?? null,
-        last_id: hasMore ? cursor : (deliveries.at(-1)?.id ?? null),
-        has_more: hasMore,
-      };
+      return toListReply(deliveries.map(toPublicDelivery), hasMore, cursor);
     },
   );
 
