@@ -95,6 +95,26 @@ function lineOf(batchId: string, line: number): string {
   return `${batchId.replace('batch_', 'job_')}-${line}`;
 }
 
+/** Not DUMP: a hash or set that Redis is just rehashing has its fields in another order each time. */
+async function contentOf(key: string): Promise<string> {
+  const { redis } = system.server;
+  const reads: Readonly<Record<string, () => Promise<unknown>>> = {
+    hash: async () =>
+      Object.entries(await redis.hgetall(key))
+        .map(([field, value]) => `${field} ${value}`)
+        .sort(),
+    set: async () => (await redis.smembers(key)).sort(),
+    zset: () => redis.zrange(key, '0', '-1', 'WITHSCORES'),
+    stream: () => redis.xrange(key, '-', '+'),
+    list: () => redis.lrange(key, 0, -1),
+    string: () => redis.get(key),
+  };
+  const type = await redis.type(key);
+  const read = reads[type];
+  if (read === undefined) throw new Error(`${key} is a ${type}`);
+  return JSON.stringify(await read());
+}
+
 describe('a system in good order', () => {
   test('has no problems, and every book is counted', async () => {
     await system.run();
@@ -119,7 +139,7 @@ describe('a system in good order', () => {
     await system.run();
     const dump = async (): Promise<string[]> => {
       const keys = (await system.server.redis.keys(`*${system.server.prefix}*`)).sort();
-      const values = await Promise.all(keys.map((key) => system.server.redis.dump(key)));
+      const values = await Promise.all(keys.map(contentOf));
       return keys.map((key, index) => `${key} ${values[index]}`);
     };
     const objects = () => Array.fromAsync(system.store.listObjects(''));
