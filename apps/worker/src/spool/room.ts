@@ -131,7 +131,7 @@ export function openRoom({ redis, keys, spool, maxBytes, onError, onFull }: Room
     },
     async untilMore(signal) {
       const either = AbortSignal.any([signal, freed.signal]);
-      await sleep(LOOK_AGAIN_MS, undefined, { signal: either }).catch(() => undefined);
+      await sleep(LOOK_AGAIN_MS, undefined, { signal: either }).catch(() => undefined); // it rejects only for a signal
       signal.throwIfAborted();
     },
     renew,
