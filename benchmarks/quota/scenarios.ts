@@ -102,7 +102,7 @@ const SCENARIOS: readonly Scenario[] = [
   darkroom('told', 300, 4, { name: 'accounts', secondShare: 0.2 }),
   darkroom('told', 300, 4, { name: 'accounts-mixed', secondShare: 0.2, mix: MIXED }),
   // The upstream's bucket holds just what Darkroom takes it to hold, so that a late packet is enough for a 429.
-  darkroom('told', 300, 4, { name: 'exact', upstream: { bucketSeconds: BURST_SECONDS } }),
+  ...LIMITS.map((limit) => darkroom('told', limit, 4, { name: 'exact', upstream: { bucketSeconds: BURST_SECONDS } })),
   darkroom('told', 300, 4, { name: 'minute', upstream: { bucketSeconds: 60 } }),
   darkroom('told', 300, 4, { name: 'minute-burst', upstream: { bucketSeconds: 60 }, burstSeconds: 58 }),
   darkroom('headers', 300, 4, { name: 'minute-headers', upstream: { bucketSeconds: 60 } }),
