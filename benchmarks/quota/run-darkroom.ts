@@ -4,6 +4,7 @@ import pLimit from 'p-limit';
 import { withStack } from '../support/bench-stack.ts';
 import { cpuMs } from '../support/usage.ts';
 import type { Run } from './figures.ts';
+import { get } from './get.ts';
 import type { DarkroomScenario } from './scenarios.ts';
 import { type AccountName, type Call, MODEL } from './work.ts';
 
@@ -72,12 +73,12 @@ async function submitAll(
 }
 
 async function submit(apiUrl: string, { account, body }: Call): Promise<Job> {
-  const job = await call<Omit<Job, 'account'>>(`${apiUrl}/v1/jobs`, 202, {
+  const reply = await fetch(`${apiUrl}/v1/jobs`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${API_KEYS[account]}` },
     body: JSON.stringify({ operation: 'generation', input: body }),
   });
-  return { ...job, account };
+  return { ...(await bodyOf<Omit<Job, 'account'>>(reply, 202)), account };
 }
 
 async function untilEnded(apiUrl: string, jobs: readonly Job[]): Promise<readonly Job[]> {
@@ -85,15 +86,14 @@ async function untilEnded(apiUrl: string, jobs: readonly Job[]): Promise<readonl
     let last = job;
     while (last.finished_at === null) {
       const headers = { authorization: `Bearer ${API_KEYS[job.account]}` };
-      last = await call<Job>(`${apiUrl}/v1/jobs/${job.id}?wait=60`, 200, { headers });
+      last = await bodyOf<Job>(await get(`${apiUrl}/v1/jobs/${job.id}?wait=60`, headers), 200);
     }
     return last;
   });
 }
 
-async function call<T>(url: string, status: number, init: RequestInit): Promise<T> {
-  const reply = await fetch(url, init);
-  if (reply.status !== status) throw new Error(`${url}: ${reply.status} ${await reply.text()}`);
+async function bodyOf<T>(reply: Response, status: number): Promise<T> {
+  if (reply.status !== status) throw new Error(`${reply.url}: ${reply.status} ${await reply.text()}`);
   return (await reply.json()) as T;
 }
 

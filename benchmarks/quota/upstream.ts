@@ -3,6 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startChild } from '@darkroom/dev/child.ts';
+import { get } from './get.ts';
 import type { Scenario } from './scenarios.ts';
 import { MODEL } from './work.ts';
 
@@ -68,8 +69,8 @@ export async function startLimitedUpstream({ upstream }: Scenario): Promise<Limi
 }
 
 async function control(url: string, path: string, change?: object): Promise<unknown> {
-  const init = change === undefined ? {} : { method: 'POST', body: JSON.stringify(change) };
-  const reply = await fetch(`${url}/_sim/${path}`, init);
+  const at = `${url}/_sim/${path}`;
+  const reply = await (change === undefined ? get(at) : fetch(at, { method: 'POST', body: JSON.stringify(change) }));
   if (!reply.ok) throw new Error(`${path}: ${reply.status} ${await reply.text()}`);
   return reply.json();
 }
