@@ -69,8 +69,8 @@ export async function startLimitedUpstream({ upstream }: Scenario): Promise<Limi
 }
 
 async function control(url: string, path: string, change?: object): Promise<unknown> {
-  const at = `${url}/_sim/${path}`;
-  const reply = await (change === undefined ? get(at) : fetch(at, { method: 'POST', body: JSON.stringify(change) }));
+  const address = `${url}/_sim/${path}`;
+  const reply = await (change === undefined ? get(address) : fetch(address, { method: 'POST', body: JSON.stringify(change) }));
   if (!reply.ok) throw new Error(`${path}: ${reply.status} ${await reply.text()}`);
   return reply.json();
 }
