@@ -9,8 +9,10 @@
 -- ARGV: permit id ('' = say what would be, and take nothing), images, tokens, longest wait ms, lease ms, model,
 --       then per upstream key: number of limits, the further limit name that is among them ('' = none), then per limit:
 --       images, requests, tokens a minute (0 = not told), burst ms, concurrency (0 = not told)
+-- Where there is a burst a call for many images starts later than one for a single image that asks at the same time: more of the
+-- burst has to be there. So much longer it may wait, at most twice as long; else small calls would take all places before it.
 -- Returns {'permit', wait ms, number of the upstream key, 1 = this is the probe of a paused key, receipt JSON}
---       · {'rate'|'busy'|'paused', wait ms} · {'names', 0, number of the upstream key, its further limit name}: ask again with it
+--       · {'rate'|'busy'|'paused', wait ms (of a rate: as a call for one image would have to)} · {'names', 0, number of the upstream key, its further limit name}: ask again with it
 local BUSY_MS = 250
 local now = now_ms()
 local weights = { images = tonumber(ARGV[2]), requests = 1, tokens = tonumber(ARGV[3]) }
@@ -34,6 +36,7 @@ end
 local function look_at(key)
   local pause = redis.call('HMGET', key.hash, 'paused', 'probeAt', 'probingUntil')
   key.start, key.is_probe, key.fits = now, pause[1] and 1 or 0, true
+  local more = 0
   if pause[1] then
     local free = math.max(tonumber(pause[2] or 0), tonumber(pause[3] or 0))
     if now < free then return 'paused', math.ceil(free - now) end
@@ -48,6 +51,8 @@ local function look_at(key)
       local place = place_of(limit.b, limit.told, meter, weights[meter], now)
       if place then
         key.is_known = true
+        local burst, one = limit.told.burst, meter == 'requests' and place.share or place.share / weights.images
+        more = math.max(more, place.share - math.max(burst, place.share) - (one - math.max(burst, one)))
         key.start = math.max(key.start, place.start)
         key.fits = key.fits and place.fits
       end
@@ -55,7 +60,9 @@ local function look_at(key)
   end
   if not key.is_known then key.start = math.max(key.start, eased_start(key.limits[1].b, key.under_way, now)) end
   key.wait = math.ceil(key.start - now)
-  return key.wait > longest and 'rate' or 'permit', key.wait
+  more = math.floor(math.min(more, longest))
+  if key.wait > longest + more then return 'rate', key.wait - more end
+  return 'permit', key.wait
 end
 
 local function is_better(key, other)

@@ -19,8 +19,8 @@ local METERS = { 'images', 'requests', 'tokens' }
 local RECENT_MS = 60000
 local SLOW_DOUBLES_MS = 30000
 local SLOW_DOUBLINGS = 10
--- A permit sleeps 5 s at most and is given back soon after.
-local SLACK_MS = 10000
+-- A permit sleeps 10 s at most and is given back soon after.
+local SLACK_MS = 15000
 local UNBOUND_MS = 1e9
 
 local function now_ms()

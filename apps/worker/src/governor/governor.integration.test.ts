@@ -111,6 +111,24 @@ describe('rate', () => {
     expect(wait(await governor.acquire(ask(1)))).toBeLessThanOrEqual(wait(refused));
   });
 
+  test('a call for ten images gets its turn between calls for one, though it starts later', async () => {
+    const governor = await kit.open({ [MODEL]: told({ images_per_minute: 300, burst_seconds: 4.25 }) });
+    for (let index = 0; index < 44; index += 1) await permit(governor); // of which 20 at once
+    const { waitMs } = await permit(governor, 10);
+    expect(waitMs).toBeGreaterThan(6_000);
+    expect(waitMs).toBeLessThanOrEqual(6_800);
+    // What one image would have to wait is what the lane rests by.
+    const [ten, one] = [await governor.acquire(ask(10)), await governor.acquire(ask(1))];
+    expect([ten.kind, one.kind]).toEqual(['rate', 'rate']);
+    expect(Math.abs(wait(ten) - wait(one))).toBeLessThan(100);
+  });
+
+  test('no call waits for more than ten seconds', async () => {
+    const governor = await kit.open({ [MODEL]: told({ images_per_minute: 5 }) });
+    await permit(governor);
+    expect((await governor.acquire(ask(5))).kind).toBe('rate');
+  });
+
   test('limits of model and family hold together, and so do requests and tokens', async () => {
     const both = await kit.open({
       [MODEL]: told({ images_per_minute: 6_000 }),

@@ -17,7 +17,7 @@ import { Sleepers, type Slept } from './sleepers.ts';
 const ACQUIRE = loadScript(import.meta.url, 'working-rate.lua', 'bucket.lua', 'slow-start.lua', 'acquire.lua');
 const GIVE_BACK = loadScript(import.meta.url, 'working-rate.lua', 'bucket.lua', 'give-back.lua');
 
-/** Longer waits are handed back to the queue instead of slept in the slot. */
+/** Longer waits are handed back to the queue instead of slept in the slot; a call for many images may sleep up to twice as long. */
 export const LONGEST_SLEEP_MS = 5_000;
 /** Also how often other processes hear which keys this one has. */
 const RENEW_EVERY_MS = 15_000;

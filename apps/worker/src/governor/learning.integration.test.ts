@@ -69,7 +69,7 @@ describe('a limit', () => {
   test('of the upstream that is lower than what was told holds', async () => {
     const governor = await kit.open({ [MODEL]: told({ images_per_minute: 6_000 }) });
     await answer(governor, limitIs(60));
-    expect(await rateOf(governor, 9)).toBeCloseTo(60, 0);
+    expect(await rateOf(governor, 8)).toBeCloseTo(60, 0);
   });
 
   test('that was lowered rises again when headers say so', async () => {
