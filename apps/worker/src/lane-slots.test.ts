@@ -40,6 +40,16 @@ describe('places of a process', () => {
     expect(order).toEqual(['third', 'first']);
   });
 
+  test('are had at once or not at all by who does not wait', async () => {
+    const slots = new LaneSlots(2);
+    const held = slots.takeAtOnce('a');
+    expect([held === null, slots.takeAtOnce('a')]).toEqual([false, null]);
+    held?.free();
+    held?.free();
+    expect(slots.taken).toBe(0);
+    expect(slots.takeAtOnce('a')).not.toBeNull();
+  });
+
   test('are given up by a waiter whose time is over, and then belong to the next', async () => {
     const slots = new LaneSlots(1);
     const held = await slots.take('a', never);

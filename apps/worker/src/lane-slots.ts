@@ -24,14 +24,27 @@ export class LaneSlots {
     return this.#taken;
   }
 
+  /** A place that is free now; null when there is none for the lane. */
+  takeAtOnce(lane: string): Slot | null {
+    if (!this.#mayEnter(lane)) return null;
+    this.#enter(lane);
+    return this.#toSlot(lane);
+  }
+
   /**
    * Resolves when the lane may hold a place more; those of one lane in their order. Rejects with the signal's reason when
    * that aborts first.
    */
   async take(lane: string, signal: AbortSignal): Promise<Slot> {
     signal.throwIfAborted();
-    if (this.#mayEnter(lane)) this.#enter(lane);
-    else await this.#wait(lane, signal);
+    const slot = this.takeAtOnce(lane);
+    if (slot !== null) return slot;
+    await this.#wait(lane, signal);
+    return this.#toSlot(lane);
+  }
+
+  /** Of a place that has been entered. */
+  #toSlot(lane: string): Slot {
     let isFree = false;
     return {
       free: () => {

@@ -15,7 +15,7 @@ import type { ItemEnd } from '../verdict.ts';
 import { recoverSpooled, recoverStored } from './recover-stored.ts';
 import { tryCall } from './try-call.ts';
 
-/** What one call is about, read afresh before each attempt. */
+/** What one call is about, read before each attempt. */
 export interface CallWork {
   readonly record: JobRecord;
   readonly call: number;
@@ -48,16 +48,21 @@ export async function runCall(deps: Deps, item: CallItem, token: string, signal:
   if (spooled === 'away') return { kind: 'storage-away' };
   if (spooled === 'found') work = await readWork(deps, item, token);
   if (work === null || (await recoverStored(deps, work))) return DONE;
-  const slot = await takeSlot(deps, work.record.spec.lane, signal);
+  const { lane } = work.record.spec;
+  if (signal.aborted) return { kind: 'no-room' };
+  const atOnce = deps.slots.takeAtOnce(lane);
+  const slot = atOnce ?? (await waitForSlot(deps, lane, signal));
   if (slot === null) return { kind: 'no-room' };
+  // What was read is still the newest, unless time has gone by since, or something was recovered.
+  const isFresh = atOnce !== null && work.record.attempts.every(({ call }) => call !== item.call);
   try {
-    return await workOff(deps, item, token, signal);
+    return await workOff(deps, item, isFresh ? work : null, token, signal);
   } finally {
     slot.free();
   }
 }
 
-async function takeSlot(deps: Deps, lane: string, signal: AbortSignal): Promise<Slot | null> {
+async function waitForSlot(deps: Deps, lane: string, signal: AbortSignal): Promise<Slot | null> {
   const giveUp = AbortSignal.any([signal, AbortSignal.timeout(SLOT_WAIT_MS)]);
   try {
     return await deps.slots.take(lane, giveUp);
@@ -86,10 +91,17 @@ async function showLost(deps: Deps, record: JobRecord, { call, run }: CallItem, 
     deps.log.warn({ jobId: record.id, call }, 'an attempt whose worker is gone was closed: the call has its images');
 }
 
-async function workOff(deps: Deps, item: CallItem, token: string, signal: AbortSignal): Promise<ItemEnd> {
+/** `first`: what was read a moment ago, for the first attempt. */
+async function workOff(
+  deps: Deps,
+  item: CallItem,
+  first: CallWork | null,
+  token: string,
+  signal: AbortSignal,
+): Promise<ItemEnd> {
   let largest = Number.POSITIVE_INFINITY;
-  for (;;) {
-    const work = await readWork(deps, item, token);
+  for (let work = first; ; work = null) {
+    work ??= await readWork(deps, item, token);
     if (work === null) return DONE;
     const step = await tryInRoom(deps, work, work.missing.slice(0, largest), token, signal);
     if (step.kind !== 'again') return step;
