@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newJobId } from '../base/ids.ts';
 import { keysOf } from '../base/keys.ts';
 import { openJobChanges } from './changes.ts';
-import { createJob, type JobSteps, withholdCalls } from './steps.ts';
+import { createJob, type JobSteps, retryJob, withholdCalls } from './steps.ts';
 import { TEST_SPEC } from './test-spec.ts';
 import { buildJobWaiter, type JobWaiter } from './wait.ts';
 
@@ -31,6 +31,11 @@ async function newJob(): Promise<string> {
   return (await createJob(steps, newJobId(), TEST_SPEC, null)).id;
 }
 
+/** How often records have been read whole. */
+async function countReads(): Promise<number> {
+  return Number(/cmdstat_hgetall:calls=(\d+)/.exec(await test.redis.info('commandstats'))?.[1] ?? 0);
+}
+
 const end = (id: string) => withholdCalls(steps, id, TEST_SPEC.calls.length, 'cancelled');
 
 describe('waiting', () => {
@@ -47,6 +52,18 @@ describe('waiting', () => {
     await end(other);
     await end(id);
     expect((await Promise.all(answers)).map((record) => record?.status)).toEqual(answers.map(() => 'cancelled'));
+  });
+
+  it('waits for the end of a job that runs again, whatever is told late of its earlier end', async () => {
+    const id = await newJob();
+    await end(id);
+    await retryJob(steps, id, TEST_SPEC);
+    const before = await countReads();
+    const answer = waiter.wait(id, 60_000, never);
+    await test.redis.publish(steps.keys.jobChanges, `0-1 job.cancelled ${id} cancelled acme - -`);
+    while ((await countReads()) === before);
+    await end(id);
+    expect((await answer)?.run).toBe(2);
   });
 
   it('answers after the connection was away, although the end was not heard', async () => {

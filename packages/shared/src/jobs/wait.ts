@@ -25,9 +25,14 @@ export function buildJobWaiter(redis: Redis, keys: Keys, changes: JobChanges, st
   stopping.addEventListener('abort', () => {
     for (const wakeUp of sleepers) wakeUp();
   });
-  async function isOver(jobId: string): Promise<boolean> {
-    const status = await readStatus(redis, keys, jobId);
-    return status === null || hasEnded({ status });
+  /** The record of a job that has ended, null when there is none, undefined while it goes on. */
+  async function readEnd(jobId: string, isLikely: boolean): Promise<JobRecord | null | undefined> {
+    if (!isLikely) {
+      const status = await readStatus(redis, keys, jobId);
+      if (status !== null && !hasEnded({ status })) return undefined;
+    }
+    const record = await readJob(redis, keys, jobId);
+    return record === null || hasEnded(record) ? record : undefined; // told of its end, it may run again
   }
   return {
     async wait(jobId, timeoutMs, gone) {
@@ -39,12 +44,15 @@ export function buildJobWaiter(redis: Redis, keys: Keys, changes: JobChanges, st
         for (;;) {
           const leftMs = until - performance.now();
           if (leftMs <= 0 || gone.aborted || stopping.aborted) break;
-          const answer = await isOver(jobId).catch((error: unknown) => ({ error }));
-          if (answer === true) break;
-          awaySince = answer === false ? null : (awaySince ?? performance.now());
-          if (answer !== false && performance.now() - (awaySince ?? 0) > LONGEST_AWAY_MS) throw answer.error;
+          const answer = await readEnd(jobId, bed.heardEnd()).then(
+            (record) => ({ kind: 'read', record }) as const,
+            (error: unknown) => ({ kind: 'away', error }) as const,
+          );
+          if (answer.kind === 'read' && answer.record !== undefined) return answer.record;
+          awaySince = answer.kind === 'read' ? null : (awaySince ?? performance.now());
+          if (answer.kind === 'away' && performance.now() - (awaySince ?? 0) > LONGEST_AWAY_MS) throw answer.error;
           // Not all at once: thousands may have begun together.
-          const pollMs = (answer === false ? POLL_MS : POLL_AGAIN_MS) * (0.75 + Math.random() / 2);
+          const pollMs = (answer.kind === 'read' ? POLL_MS : POLL_AGAIN_MS) * (0.75 + Math.random() / 2);
           await bed.sleep(Math.min(leftMs, pollMs));
         }
       } finally {
@@ -59,17 +67,26 @@ export function buildJobWaiter(redis: Redis, keys: Keys, changes: JobChanges, st
 /** `sleep` resolves on news of the job's end, when woken, or after `ms`. What comes between two sleeps cuts the next short. */
 function openBed(changes: JobChanges, jobId: string, sleepers: Set<() => void>) {
   let isAwake = false;
+  let hasHeard = false;
   let rise: (() => void) | null = null;
   const wakeUp = (): void => {
     isAwake = true;
     rise?.();
   };
   const unlisten = changes.onJob(jobId, (change: JobChange | null) => {
-    if (change === null || hasEnded(change)) wakeUp();
+    if (change !== null && !hasEnded(change)) return;
+    hasHeard = change !== null;
+    wakeUp();
   });
   sleepers.add(wakeUp);
   return {
     wakeUp,
+    /** Whether the end was said since this was asked last. */
+    heardEnd(): boolean {
+      const heard = hasHeard;
+      hasHeard = false;
+      return heard;
+    },
     async sleep(ms: number): Promise<void> {
       if (!isAwake) {
         await new Promise<void>((resolve) => {
