@@ -1,6 +1,7 @@
 // What a request repeats: what its idempotency key has made, or what a client's own earlier try has made whose reply never
 // arrived. Both are found before anything is fetched, stored or counted.
 import { assertReplicated } from '@darkroom/shared/base/replicas.ts';
+import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { findReplay } from '@darkroom/shared/jobs/replay.ts';
 import type { Idempotency } from '@darkroom/shared/jobs/steps.ts';
 import { type Asking, joinUnanswered } from '@darkroom/shared/jobs/unanswered.ts';
@@ -13,7 +14,8 @@ import { keyReuse, readIdempotency } from './idempotency.ts';
 export interface Submitted {
   readonly id: string;
   readonly how: 'created' | 'replayed' | 'joined';
-  /** Calls that go before its first one, when it has just been created. */
+  /** Of a job that has just been created: its record as it was made, and how many calls go before its first one. */
+  readonly record?: JobRecord;
   readonly ahead?: number;
 }
 
@@ -54,17 +56,16 @@ export async function findEarlier(
 type Recorded = {
   readonly kind: 'created' | 'exists' | 'joined' | 'closed' | 'conflict';
   readonly id: string;
+  readonly record?: JobRecord;
   readonly ahead?: number;
 };
 
 /** What the step that records has answered. Throws ServiceError `idempotency_key_reuse`. */
-export function toSubmitted({ kind, id, ahead }: Recorded, client: Client, { asking }: Sameness): Submitted {
+export function toSubmitted({ kind, id, ...made }: Recorded, client: Client, { asking }: Sameness): Submitted {
   if (kind === 'conflict') throw keyReuse();
   if (asking !== null) client.waitsFor(asking.fingerprint, id);
   if (kind === 'joined') return { id, how: 'joined' };
-  return kind === 'created'
-    ? { id, how: 'created', ...(ahead === undefined ? {} : { ahead }) }
-    : { id, how: 'replayed' };
+  return kind === 'created' ? { id, how: 'created', ...made } : { id, how: 'replayed' };
 }
 
 /** Tells the caller that it got something made before. */

@@ -43,7 +43,7 @@ export async function registerJobs(app: App, deps: Deps, largeBodies: LargeBodie
         return answer(client, reply, async () => {
           const submitted = await submit(request, client, deps).finally(() => largeBodies.drop(request));
           if ('plan' in submitted) return submitted.plan;
-          const record = await readSubmitted(submitted.id, deps);
+          const record = submitted.record ?? (await readSubmitted(submitted.id, deps));
           sayEarlier(reply, submitted);
           if (preference.applied !== null) void reply.header('preference-applied', preference.applied);
           const job = await replies.wait(record, preference.waitSeconds, reply).catch((error: unknown) => {

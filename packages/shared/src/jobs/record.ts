@@ -218,6 +218,28 @@ export function toJobStatus(text: unknown, id: string): JobStatus | null {
   return text === null ? null : toState(text as string, id, `job:${id}`).status;
 }
 
+/** A job as `create-job.lua` has just recorded it. */
+export function toNewRecord(id: string, spec: JobSpec, createdAt: number): JobRecord {
+  return {
+    id,
+    spec,
+    status: 'queued',
+    run: 1,
+    createdAt,
+    startedAt: null,
+    finishedAt: null,
+    expiresAt: createdAt + spec.expiresAfterSeconds * 1_000,
+    cancelAt: null,
+    calls: spec.calls.map(() => NEW_CALL),
+    attempts: [],
+    images: new Map(),
+    sequence: 0,
+    lastEvent: null,
+  };
+}
+
+const NEW_CALL: CallState = { attempts: 0, failed: 0, unknown: 0, moderated: 0, open: 0, outcome: '' };
+
 /** A call that succeeded has no row of its own any more: its images tell. */
 const SUCCEEDED: CallState = { attempts: 0, failed: 0, unknown: 0, moderated: 0, open: 0, outcome: 'succeeded' };
 

@@ -134,6 +134,27 @@ describe('a job', () => {
     expect((await job(id)).status).toBe(status);
   });
 
+  test('is known from its creation as it is read, whatever was asked', async () => {
+    const unusual: Partial<JobSpec> = {
+      operation: 'edit',
+      sentAs: 'edit',
+      requestedModel: 'dall-e-3',
+      input: { prompt: 'a cat', n: 3, images: [{ file_id: 'file-1', sha256: 'a', bytes: 3 }] },
+      body: { model: 'gpt-image-2', prompt: 'a cat', images: [{ sha256: 'a', bytes: 3 }] },
+      calls: [[0], [1, 2]],
+      downscaleTo: { width: 512, height: 512 },
+      warnings: ['a warning'],
+      metadata: { order: '42' },
+      onUnknown: 'fail',
+      responseFormat: 'url',
+      webhook: { url: 'https://example.com/hook', events: ['job.completed'] },
+    };
+    for (const spec of [{}, unusual]) {
+      const created = await createJob(steps, newJobId(), { ...SPEC, ...spec }, null);
+      expect(created.kind === 'created' ? created.record : created).toEqual(await job(created.id));
+    }
+  });
+
   test('tells the end on the channel in the same step', async () => {
     const subscriber = server.redis.duplicate();
     const heard: string[] = [];

@@ -7,7 +7,7 @@ import { type DurableRedis, runDurably } from '../base/replicas.ts';
 import type { Full, OpenCalls } from '../lanes/queue-room.ts';
 import { type CallItem, type PlacedItem, priorityOf, waitingItemsKey } from '../queues/call-queue.ts';
 import { toWebhookMark } from '../requests/webhook.ts';
-import { JOB_STATUSES, type JobStatus } from './record.ts';
+import { JOB_STATUSES, type JobRecord, type JobStatus, toNewRecord } from './record.ts';
 import { encodeSpec, type JobSpec } from './spec.ts';
 import type { Asking } from './unanswered.ts';
 
@@ -44,7 +44,8 @@ export type Created =
   | {
       readonly kind: 'created';
       readonly id: string;
-      readonly createdAt: number;
+      /** As it was recorded; what it has become since is not in it. */
+      readonly record: JobRecord;
       readonly ahead: number;
       readonly items: readonly PlacedItem[];
     }
@@ -122,7 +123,7 @@ export async function createJob(
   assertNumbers(facts, 3 + spec.calls.length, 'create-job');
   const [createdAt = 0, ahead = 0, base = 0, ...tags] = facts;
   const items = tags.map((tag, call) => toPlaced({ jobId: id, call, run: 1 }, tag, base));
-  return { kind, id, createdAt, ahead, items };
+  return { kind, id, record: toNewRecord(id, spec, createdAt), ahead, items };
 }
 
 /** «limit, open calls of the lane, of the account». */
