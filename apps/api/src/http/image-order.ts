@@ -17,7 +17,7 @@ import { validationContextOf } from './validation-context.ts';
 
 type Check = (inputs: InputSet<InputImage> | null) => SubmissionResult;
 
-export interface ImageOrder extends Pick<Order, 'fingerprint' | 'lane' | 'prepare'> {
+export interface ImageOrder extends Pick<Order, 'fingerprint' | 'wanted' | 'prepare'> {
   /** Removes what a form has brought; call it whatever became of the order. */
   release(): Promise<void>;
 }
@@ -59,7 +59,7 @@ export async function readImageOrder(
   if (!checked.ok) throw ServiceError.ofProblems(checked.problems);
   return {
     fingerprint: fingerprintOf(route, body),
-    lane: checked.submission.request.lane,
+    wanted: checked.submission.request,
     prepare: prepareWith(check, null),
     release: async () => undefined,
   };

@@ -6,6 +6,7 @@ import { submitJob } from '@darkroom/shared/jobs/submit.ts';
 import type { Full } from '@darkroom/shared/lanes/queue-room.ts';
 import { planCalls } from '@darkroom/shared/requests/plan.ts';
 import type { Submission } from '@darkroom/shared/requests/submission.ts';
+import type { ImageRequest } from '@darkroom/shared/requests/validate.ts';
 import type { FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { Client } from './client.ts';
@@ -14,7 +15,7 @@ import { findEarlier, type Sameness, type Submitted, samenessOf, toSubmitted } f
 export interface Order {
   readonly fingerprint: string;
   /** Where known before its input images are taken in: then nothing is taken in for a lane that is full. */
-  readonly lane?: string;
+  readonly wanted?: ImageRequest;
   /** Asked only when this is new; throws when new work is refused. */
   readonly assertWanted?: () => Promise<void>;
   readonly prepare: () => Promise<Prepared<Submission>>;
@@ -42,14 +43,14 @@ async function submitNew(
   deps: Deps,
   { account }: FastifyRequest,
   client: Client,
-  { lane, assertWanted, prepare }: Order,
+  { wanted, assertWanted, prepare }: Order,
   sameness: Sameness,
 ): Promise<Submitted> {
   await assertWanted?.();
-  if (lane !== undefined) await deps.queueRoom.assert(lane, account);
+  if (wanted !== undefined) await assertRoom(deps, wanted, account);
   const { submission, held } = await prepare();
   try {
-    if (lane === undefined) await deps.queueRoom.assert(submission.request.lane, account);
+    if (wanted === undefined) await assertRoom(deps, submission.request, account);
     const until = keepUntil(Date.now(), submission.expiresAfterSeconds, deps.config.JOB_RETENTION);
     if (held.length > 0) await deps.desk.keep(account, held, until);
     await client.assertThere();
@@ -62,9 +63,17 @@ async function submitNew(
   }
 }
 
+/** Throws ServiceError `queue_full`. */
+export function assertRoom(deps: Deps, request: ImageRequest, account: string): Promise<void> {
+  return deps.queueRoom.assert(request.lane, account, countCalls(deps, request));
+}
+
 function fullError(deps: Deps, full: Full, { request }: Submission): Promise<ServiceError> {
-  const calls = planCalls(request, deps.submit.imagesPerMinuteOf(request.model));
-  return deps.queueRoom.refusal(request.lane, full, calls.length);
+  return deps.queueRoom.refusal(request.lane, full, countCalls(deps, request));
+}
+
+function countCalls({ submit }: Deps, request: ImageRequest): number {
+  return planCalls(request, submit.imagesPerMinuteOf(request.model)).length;
 }
 
 function countJob({ config, metrics, logger }: Deps, jobId: string, { request }: Submission): void {

@@ -40,7 +40,7 @@ export function registerJobActions(app: App, deps: Deps): void {
       assertNothingAsked(request);
       const record = await replies.find(request);
       if (hasEnded(record)) {
-        await deps.queueRoom.assert(record.spec.lane, record.spec.account);
+        await deps.queueRoom.assert(record.spec.lane, record.spec.account, record.spec.calls.length);
         await keepInputs(record, deps);
       }
       await runAgain(record, deps);

@@ -19,7 +19,7 @@ import { LARGE_BODY_BYTES, LARGE_BODY_TIME_MS, type LargeBodies } from '../http/
 import { toListReply } from '../http/list-reply.ts';
 import { parsePrefer, parseWait } from '../http/prefer.ts';
 import { readQuery } from '../http/query.ts';
-import { submitOnce } from '../http/submit.ts';
+import { assertRoom, submitOnce } from '../http/submit.ts';
 import { validationContextOf } from '../http/validation-context.ts';
 import { getJobOperation, listJobsOperation, submitJobOperation } from '../openapi/job-operations.ts';
 
@@ -95,12 +95,12 @@ async function submit(
   const check = checkOnce((inputs) => validateSubmission(body, context, inputs));
   const checked = check(null);
   if (!checked.ok) throw ServiceError.ofProblems(checked.problems);
-  const { lane } = checked.submission.request;
+  const wanted = checked.submission.request;
   const prepare = () => prepareInputs(deps.desk, account, check, null, client.gone);
   if (!checked.submission.dryRun) {
-    return submitOnce(deps, request, client, { fingerprint: fingerprintOf(SUBMIT_ROUTE, body), lane, prepare });
+    return submitOnce(deps, request, client, { fingerprint: fingerprintOf(SUBMIT_ROUTE, body), wanted, prepare });
   }
-  await deps.queueRoom.assert(lane, account);
+  await assertRoom(deps, wanted, account);
   const { submission, held } = await prepare();
   await deps.desk.release(held);
   return { plan: await toDryRun(submission, account, deps) };

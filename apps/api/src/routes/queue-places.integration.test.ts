@@ -6,7 +6,8 @@ import { type Answer, OTHER_KEY, startApi, type TestApi } from '../testing/start
 
 /** Each test has a lane of its own: what was read of one is remembered for a moment. */
 const LANES = [
-  'gpt-image-2.6-flare',
+  'gpt-image-1',
+  'chatgpt-image-latest',
   'gpt-image-2.6-sunburst',
   'gpt-image-2.5-flare',
   'gpt-image-2.5-sunburst',
@@ -14,6 +15,8 @@ const LANES = [
   'gpt-image-1.5',
   'gpt-image-1-mini',
 ];
+/** Where requests for `dall-e-3` go, each image a call of its own. */
+const FANNED_LANE = 'gpt-image-2.6-flare';
 let lane = '';
 /** A rate that was read may be told for a second. */
 const SOON = { timeout: 3_000 };
@@ -101,6 +104,15 @@ describe('a lane', () => {
     expect((await submit({}, asOther)).status).toBe(202);
     // An account has the share of the lane it has now: five of six calls.
     await expect.poll(async () => (await submit()).headers.get('retry-after'), SOON).toBe('12');
+  });
+
+  it('full tells a job of several calls when all of them will find room', async () => {
+    lane = FANNED_LANE;
+    await tellLimit(6);
+    const fanned = { input: { model: 'dall-e-3', prompt: 'a cat', n: 4 } };
+    for (let i = 0; i < 5; i += 1) expect((await submit()).status).toBe(202);
+    await expect.poll(async () => (await submit(fanned)).headers.get('retry-after'), SOON).toBe('40');
+    expect((await submit()).headers.get('retry-after')).toBe('10');
   });
 
   it('full for all refuses everybody, retries and plans too', async () => {

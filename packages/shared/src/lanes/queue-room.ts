@@ -19,8 +19,11 @@ export interface Full {
 }
 
 export interface QueueRoom {
-  /** Throws ServiceError `queue_full` when no job of the account can be taken; what it knows may be 250 ms old. */
-  assert(lane: string, account: string): Promise<void>;
+  /**
+   * Throws ServiceError `queue_full` when no job of the account can be taken; what it knows may be 250 ms old. `calls`: of
+   * the job that asks, which is told when there will be room for all of it.
+   */
+  assert(lane: string, account: string, calls: number): Promise<void>;
   /** The refusal of a job of so many calls. */
   refusal(lane: string, full: Full, calls: number): Promise<ServiceError>;
 }
@@ -48,10 +51,10 @@ export function buildQueueRoom(
     queueFull(full, most, retryAfterSeconds(full, calls, most, await rateOf(lane), Date.now()));
 
   return {
-    async assert(lane, account) {
+    async assert(lane, account, calls) {
       const open = await openOf(lane, account);
-      if (open.account >= most.account) throw await refusal(lane, { limit: 'account', open }, 1);
-      if (open.lane >= most.lane) throw await refusal(lane, { limit: 'lane', open }, 1);
+      if (open.account >= most.account) throw await refusal(lane, { limit: 'account', open }, calls);
+      if (open.lane >= most.lane) throw await refusal(lane, { limit: 'lane', open }, calls);
     },
     refusal,
   };
