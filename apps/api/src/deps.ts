@@ -6,6 +6,7 @@ import { findDurabilityProblems, openRedis } from '@darkroom/shared/base/redis.t
 import { openDurableRedis } from '@darkroom/shared/base/replicas.ts';
 import type { BatchSteps } from '@darkroom/shared/batches/steps.ts';
 import { blockOtherLoaders } from '@darkroom/shared/images/inspect.ts';
+import { buildMarkedStore } from '@darkroom/shared/images/marked-store.ts';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
 import type { ImageStore } from '@darkroom/shared/images/store.ts';
 import { type InputDesk, openInputDesk } from '@darkroom/shared/inputs/desk.ts';
@@ -93,13 +94,17 @@ async function open(config: ApiConfig, logger: Logger, opened: AsyncDisposableSt
   const subscriber = await openRedis(config.REDIS_URL, 'patient', onRedisError);
   opened.defer(() => subscriber.disconnect());
   const changes = await openJobChanges(subscriber, keys);
-  const store = await openStore({
+  const bytes = await openStore({
     url: config.STORAGE_URL,
     forcePathStyle: config.S3_FORCE_PATH_STYLE,
     endpoint: config.AWS_ENDPOINT_URL_S3 ?? undefined,
     region: config.AWS_REGION ?? undefined,
   });
-  opened.defer(() => store.close());
+  opened.defer(() => bytes.close());
+  const store = buildMarkedStore({ redis, keys, store: bytes });
+  // It may be away for now: /readyz says so, and each use tries again.
+  const tried = store.probe().catch((error: unknown) => logger.error({ err: error }, 'the image storage is away'));
+  opened.defer(() => tried);
   const allowPrivate = parseAllowPrivate(config.ALLOW_PRIVATE_URLS);
   const agent = openGuardedAgent({ allowPrivate });
   opened.defer(() => agent.close());

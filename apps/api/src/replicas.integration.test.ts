@@ -45,6 +45,7 @@ it('a job whose replication is not known is found by its key, and only told once
   const key = { 'idempotency-key': 'one' };
   const first = await api.post('/v1/jobs', GENERATION, key);
   expect([first.status, first.json.error.message]).toEqual([503, expect.stringContaining('may have been recorded')]);
+  expect(await degraded()).toContainEqual(expect.stringContaining('replicas do not confirm'));
   const again = await api.post('/v1/jobs', GENERATION, key);
   expect([again.status, again.json.error.message]).toEqual([503, expect.stringContaining('recorded before')]);
   pair.replica.signal('SIGCONT');

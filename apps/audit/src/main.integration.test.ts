@@ -54,6 +54,15 @@ test('exits with 0 when all is well and with 1 when something is not, and says w
   });
 });
 
+test('exits with 1 and says so when the storage is not the one Redis knows', async () => {
+  const { redis, prefix } = system.server;
+  await redis.hset(`{${prefix}}:storage`, 'id', 'another');
+  const exit = await run([]);
+  expect(exit).toMatchObject({ code: 1, stdout: '' });
+  expect(exit.stderr).toContain('not the one used so far');
+  await redis.del(`{${prefix}}:storage`);
+});
+
 test('exits with 2 when it is called wrongly, and says how it is called', async () => {
   const misused = await run(['--depp']);
   expect(misused).toMatchObject({ code: 2, stdout: '' });

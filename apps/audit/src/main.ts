@@ -2,6 +2,7 @@
 import { ConfigError } from '@darkroom/shared/base/config.ts';
 import { keysOf } from '@darkroom/shared/base/keys.ts';
 import { openRedis } from '@darkroom/shared/base/redis.ts';
+import { assertMark } from '@darkroom/shared/images/mark.ts';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
 import { type AuditOptions, auditSystem } from './audit.ts';
 import { type AuditConfig, readConfig } from './config.ts';
@@ -32,6 +33,8 @@ async function audit(config: AuditConfig, options: Options): Promise<Report> {
     });
     try {
       const keys = keysOf(config.REDIS_PREFIX);
+      // In another one everything would be missing.
+      await assertMark({ redis, keys, store });
       return await auditSystem({ redis, keys, store, options: optionsOf(config, options) });
     } finally {
       await store.close();

@@ -5,9 +5,9 @@ import { openDurableRedis } from '@darkroom/shared/base/replicas.ts';
 import { Slots } from '@darkroom/shared/base/slots.ts';
 import type { BatchSteps } from '@darkroom/shared/batches/steps.ts';
 import { blockOtherLoaders } from '@darkroom/shared/images/inspect.ts';
+import { buildMarkedStore, type MarkedStore } from '@darkroom/shared/images/marked-store.ts';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
 import { openSpool, type Spool } from '@darkroom/shared/images/spool.ts';
-import type { ImageStore } from '@darkroom/shared/images/store.ts';
 import { type InputDesk, openInputDesk } from '@darkroom/shared/inputs/desk.ts';
 import type { JobSteps } from '@darkroom/shared/jobs/steps.ts';
 import type { SubmitDeps } from '@darkroom/shared/jobs/submit.ts';
@@ -43,7 +43,7 @@ export interface Deps {
   readonly batchSteps: BatchSteps;
   readonly submit: SubmitDeps;
   readonly queues: CallQueues;
-  readonly store: ImageStore;
+  readonly store: MarkedStore;
   /** Paid answers of this host that wait for the store. */
   readonly spool: Spool;
   readonly room: SpoolRoom;
@@ -75,12 +75,13 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
   for (const problem of await findDurabilityProblems(redis, config.REDIS_MIN_REPLICAS))
     log.warn({ problem }, 'redis may lose jobs');
   const keys = keysOf(config.REDIS_PREFIX);
-  const store = await openStore({
+  const bytes = await openStore({
     url: config.STORAGE_URL,
     forcePathStyle: config.S3_FORCE_PATH_STYLE,
     ...(config.AWS_ENDPOINT_URL_S3 === null ? {} : { endpoint: config.AWS_ENDPOINT_URL_S3 }),
     ...(config.AWS_REGION === null ? {} : { region: config.AWS_REGION }),
   });
+  const store = buildMarkedStore({ redis, keys, store: bytes });
   const metrics = createMetrics();
   const spool = await openSpool({ directory: config.SPOOL_DIR });
   const room = openRoom({
@@ -159,6 +160,7 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     inputRoom: new Slots(INPUT_ROOM_BYTES),
     underWay: new Set(),
     async close() {
+      breaker.stop();
       governor.close();
       await upstreams.close();
       await resultAgent.close();

@@ -26,7 +26,7 @@ export const readyzOperation: Operation = {
   operationId: 'getReadiness',
   summary: 'Whether the service can work',
   description:
-    '503 only when Redis or the image storage is away. `degraded` names settings under which jobs can be lost, and replicas that are missing.',
+    '503 only when Redis or the image storage is away. `degraded` names settings under which jobs can be lost, replicas that are missing, and image storage that a worker cannot use.',
   responses: {
     200: replyOf('It can.', {
       'application/json': {

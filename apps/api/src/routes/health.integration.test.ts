@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import { startRedisServer, type TestRedisServer } from '@darkroom/testing/redis-server.ts';
 import { Redis } from 'ioredis';
@@ -85,6 +85,31 @@ describe('/readyz', () => {
     });
   });
 
+  it('is 503 while an empty folder stands where the storage was, and says so', async () => {
+    const redis = await openTestRedis();
+    const api = await startApi({}, redis);
+    const folder = api.deps.config.STORAGE_URL.slice('file:'.length);
+    await api.deps.store.probe();
+    await rm(folder, { recursive: true });
+    await mkdir(folder);
+    const { status, json } = await api.ask('/readyz');
+    expect([status, json.error.message]).toEqual([503, expect.stringContaining('has no darkroom.json')]);
+    await api.close();
+  });
+
+  it('names what a worker says of the storage, and promises no waiting time then', async () => {
+    const redis = await openTestRedis();
+    const api = await startApi({}, redis);
+    await redis.redis.zadd(api.deps.keys.upstreamKeys, Date.now(), 'default');
+    const wait = async () => (await api.post('/v1/jobs', { ...GENERATION, dry_run: true })).json.expected_wait_seconds;
+    expect(await wait()).toBe(0);
+    await redis.redis.set(api.deps.keys.storageAway, 'it is full', 'PX', 60_000);
+    const { status, json } = await api.ask('/readyz');
+    expect([status, json.degraded]).toEqual([200, expect.arrayContaining([expect.stringContaining('it is full')])]);
+    await expect.poll(wait, { timeout: 3_000 }).toBe(null);
+    await api.close();
+  });
+
   it('is 503 while the storage is away', async () => {
     const redis = await openTestRedis();
     const api = await startApi({}, redis);
@@ -92,7 +117,7 @@ describe('/readyz', () => {
     await rm(folder, { recursive: true });
     await writeFile(folder, 'a file where the folder was');
     const { status, json } = await api.ask('/readyz');
-    expect([status, json.error.message]).toEqual([503, 'The image storage cannot be reached.']);
+    expect([status, json.error.message]).toEqual([503, 'The image storage cannot be read (ENOTDIR).']);
     await api.close();
   });
 });

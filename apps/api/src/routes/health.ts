@@ -1,6 +1,7 @@
 // Probes: whether the process lives, and whether it can work.
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { findDurabilityProblems } from '@darkroom/shared/base/redis.ts';
+import { StorageError } from '@darkroom/shared/images/store.ts';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
 import { buildCached } from '../http/cached.ts';
@@ -9,24 +10,40 @@ import { livezOperation, readyzOperation } from '../openapi/service-operations.t
 const REMEMBER_MS = 5_000;
 const PATIENCE_MS = 2_000;
 
-export function registerHealth(app: App, { config, redis, store }: Deps): void {
+export function registerHealth(app: App, { config, redis, keys, store, submit }: Deps): void {
   const probeStorage = buildCached(REMEMBER_MS, () => within(PATIENCE_MS, store.probe()));
   const findProblems = buildCached(REMEMBER_MS, () =>
     within(PATIENCE_MS, findDurabilityProblems(redis, config.REDIS_MIN_REPLICAS)),
   );
+
+  /** What decides whether a job is taken, so not remembered: `findProblems` only counts connections. */
+  const findUnconfirmed = async (): Promise<string[]> =>
+    (await submit.steps.replicas?.confirm()) === false
+      ? ['replicas do not confirm what is written: nothing is accepted or sent']
+      : [];
+  const findStorageNote = async (): Promise<string[]> => {
+    const reason = await redis.get(keys.storageAway);
+    return reason === null ? [] : [`a worker cannot use the image storage and sends nothing: ${reason}`];
+  };
 
   app.get('/livez', { config: { operation: livezOperation } }, async () => ({ status: 'ok' }));
 
   app.get('/readyz', { config: { operation: readyzOperation } }, async () => {
     const [redisProbe, storageProbe] = await Promise.allSettled([within(PATIENCE_MS, redis.ping()), probeStorage()]);
     if (redisProbe.status === 'rejected') throw away('Redis', redisProbe.reason);
-    if (storageProbe.status === 'rejected') throw away('The image storage', storageProbe.reason);
-    return { status: 'ok', degraded: await findProblems() };
+    if (storageProbe.status === 'rejected') throw storageAway(storageProbe.reason);
+    const problems = await Promise.all([findProblems(), within(PATIENCE_MS, findUnconfirmed()), findStorageNote()]);
+    return { status: 'ok', degraded: problems.flat() };
   });
 }
 
 function away(what: string, cause: unknown): ServiceError {
   return new ServiceError('unavailable', `${what} cannot be reached.`, { cause });
+}
+
+/** Its error says what is wrong: it may be there, and another than the one used so far. */
+function storageAway(cause: unknown): ServiceError {
+  return cause instanceof StorageError ? cause : away('The image storage', cause);
 }
 
 /** Rejects when `work` takes longer. */

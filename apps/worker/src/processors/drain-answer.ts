@@ -16,10 +16,10 @@ import { recordImages } from './record-images.ts';
 import { type AboutAnswer, HOST_PATIENCE_MS } from './spool-answer.ts';
 
 /**
- * `stored`: the storage has taken images of it, and nothing of it waits here any more · `settled`: nothing waits · `away`: the
- * storage is · `links`, `host`: it waits for its links, or for the host that has its bytes · `gone`: its job is not kept.
+ * `settled`: nothing of it waits here any more · `away`: the storage is · `links`, `host`: it waits for its links, or for the
+ * host that has its bytes · `gone`: its job is not kept.
  */
-export type Drained = 'stored' | 'settled' | 'away' | 'links' | 'host' | 'gone';
+export type Drained = 'settled' | 'away' | 'links' | 'host' | 'gone';
 
 type Attempt = JobRecord['attempts'][number];
 
@@ -58,7 +58,7 @@ export async function drainFile(deps: Deps, file: SpooledAnswer, from: 'local' |
   } else {
     await settle(deps, found, facts, row, rows, lost);
   }
-  return rows.length > 0 ? 'stored' : 'settled';
+  return 'settled';
 }
 
 /** An answer whose bytes are not at hand: its links are followed, and it is given up when its time is over. */

@@ -1,5 +1,7 @@
 // Spooled answers that must not be forgotten: in a long outage, of replies that are half bytes and half links, and with a
 // copy in Redis that can't be had.
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { encodeAnswer, type SpooledAnswer } from '@darkroom/shared/images/spool-file.ts';
 import { noteAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { SpooledAnswerRow } from '@darkroom/shared/jobs/record.ts';
@@ -7,6 +9,7 @@ import { type AnswerId, entryOf, keepCopy, listSpooled, noteSpooled } from '@dar
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Deps } from '../deps.ts';
 import { openSpoolBench, PIXEL, type SpoolBench, startLinkHost } from '../testing/spool-bench.ts';
+import { storeImage } from './keep-image.ts';
 import { HOST_PATIENCE_MS } from './spool-answer.ts';
 
 const WAIT = { timeout: 12_000, interval: 20 };
@@ -98,6 +101,24 @@ test('half bytes, half links: the links are followed once the bytes, of which th
   } finally {
     await links.stop();
   }
+});
+
+test('a storage that can be read and not written is not back', async () => {
+  const id = await bench.send(one);
+  const image = { revisedPrompt: null, bytes: PIXEL };
+  for (const index of [0, 1]) await storeImage(one, await bench.job(id), FACTS, { index, ...image });
+  await one.spool.write(fileOf(id, [0, 1]));
+  const temporary = join(bench.folder, 'images', '.tmp');
+  await rename(temporary, `${temporary}.away`);
+  await writeFile(temporary, 'no folder');
+  one.breaker.trip('away');
+  bench.drain(one);
+  await expectEnd(id, 'completed');
+  const failures = async () => (await one.metrics.storageErrors.get()).values[0]?.value;
+  await vi.waitFor(async () => expect(await failures()).toBeGreaterThan(1), WAIT);
+  expect(one.breaker.isOpen).toBe(true);
+  await rm(temporary);
+  await one.breaker.untilClosed(AbortSignal.timeout(WAIT.timeout));
 });
 
 test('a copy that was reserved and never written keeps nobody from giving up an answer whose host is gone', async () => {

@@ -1,6 +1,7 @@
 // Puts what waits in the spool into storage, on every worker, always, without taking places or permits from calls: files of
 // this host and copies in Redis (oldest first; while storage is away the oldest is the probe), and beside them links and what
-// can't be had any more. The breaker is closed only when what is here has been drained. One answer is settled here in turn:
+// can't be had any more. The breaker is closed only when what is here has been drained and the storage has been written to
+// (an answer may turn out to be stored already). One answer is settled here in turn:
 //   listed ─lease─▶ taken ─▶ stored, settled: file removed · away: breaker opens · links, host: looked at again later
 // · gone: forgotten, its file put aside
 
@@ -44,7 +45,11 @@ export function startDraining(deps: Deps): Drainer {
   const { signal } = stopping;
   deps.breaker.onOpen(() => deps.drainBell.ring());
   let failures = 0;
+  let look = (): Promise<void> => deps.store.probe();
   const files = repeat(deps, signal, async () => {
+    // So that no call is sent to find out: at the start, and whether its disk or bucket is still ours from then on.
+    if (!deps.breaker.isOpen) await isStorageWell(deps, look);
+    look = () => deps.store.assertOurs();
     await drainBytes(deps, signal);
     failures = deps.breaker.isOpen ? failures + 1 : 0;
     return failures === 0 ? IDLE_MS : Math.min(LONGEST_PROBE_MS, FIRST_PROBE_MS * 2 ** Math.min(failures, 10));
@@ -99,13 +104,11 @@ async function drainBytes(deps: Deps, signal: AbortSignal): Promise<void> {
     ...local.map((id) => () => oneOf(deps, id, () => drainLocal(deps, id))),
     ...(await listCopied(deps.steps)).map((id) => () => oneOf(deps, id, () => drainCopy(deps, id))),
   ];
-  let isProved = false;
   for (const work of works) {
     const end = signal.aborted ? 'away' : await work();
     if (end === 'away') return sayAllAreHere(deps, local, signal);
-    isProved ||= end === 'stored';
   }
-  if (deps.breaker.isOpen && (isProved || (await isStorageBack(deps)))) deps.breaker.close();
+  if (deps.breaker.isOpen && (await isStorageWell(deps, () => deps.store.probe()))) deps.breaker.close();
 }
 
 /** One that fails for a reason of its own is not to hold up those behind it. */
@@ -131,9 +134,10 @@ async function sayAllAreHere(deps: Deps, local: readonly AnswerId[], signal: Abo
   }
 }
 
-async function isStorageBack(deps: Deps): Promise<boolean> {
+/** Opens the breaker when it is not. */
+async function isStorageWell(deps: Deps, look: () => Promise<void>): Promise<boolean> {
   try {
-    await deps.store.probe();
+    await look();
     return true;
   } catch (error) {
     if (!(error instanceof StorageError)) throw error;
@@ -158,7 +162,7 @@ export async function drainLocal(deps: Deps, id: AnswerId): Promise<Drained> {
   const file = await readFile(deps, id);
   if (file === null) return 'settled';
   const end = await drainFile(deps, file, 'local');
-  if (end === 'settled' || end === 'stored') await deps.spool.remove(id);
+  if (end === 'settled') await deps.spool.remove(id);
   if (end === 'gone') {
     deps.log.error({ ...id }, 'a spooled answer belongs to no job that is kept: its file was put aside');
     await deps.spool.putAside(id);

@@ -5,6 +5,7 @@ import type { Keys } from '@darkroom/shared/base/keys.ts';
 import type { Metrics } from '@darkroom/shared/telemetry/metrics.ts';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
+import { buildAwayNote } from './away-note.ts';
 
 export interface Breaker {
   readonly isOpen: boolean;
@@ -20,6 +21,8 @@ export interface Breaker {
   onOpen(listener: () => void): () => void;
   /** Hears what other processes have seen; `subscriber` becomes pub/sub only. */
   listen(subscriber: Redis): Promise<void>;
+  /** Tells others nothing any more. */
+  stop(): void;
 }
 
 export interface BreakerOptions {
@@ -34,7 +37,12 @@ export interface BreakerOptions {
 export function buildBreaker({ redis, keys, metrics, log, processId }: BreakerOptions): Breaker {
   /** Settles when it closes; null = it is closed. */
   let open: PromiseWithResolvers<void> | null = null;
+  /** What was last said of it, so that only news is logged. */
+  let known: string | null = null;
   const listeners = new Set<() => void>();
+  const note = buildAwayNote({ redis, keys }, (error) =>
+    log.warn({ err: error }, 'the APIs could not be told how the storage is'),
+  );
 
   const openUp = (): boolean => {
     const isNews = open === null;
@@ -53,8 +61,11 @@ export function buildBreaker({ redis, keys, metrics, log, processId }: BreakerOp
     },
     trip(reason) {
       metrics.storageErrors.inc();
-      if (!openUp()) return;
-      log.error({ reason }, 'the image storage is away: no new calls until it is back');
+      const wasOpen = !openUp();
+      note.say(reason);
+      if (reason !== known) log.error({ reason }, 'the image storage is away: no new calls until it is back');
+      known = reason;
+      if (wasOpen) return;
       publish().catch((error: unknown) =>
         log.warn({ err: error }, 'others could not be told that the storage is away'),
       );
@@ -66,6 +77,8 @@ export function buildBreaker({ redis, keys, metrics, log, processId }: BreakerOp
       if (open === null) return;
       open.resolve();
       open = null;
+      known = null;
+      note.takeBack();
       metrics.storageBreakerOpen.set(0);
       log.info('the image storage works: calls go on');
     },
@@ -90,6 +103,9 @@ export function buildBreaker({ redis, keys, metrics, log, processId }: BreakerOp
         if (channel === keys.storageChanges && from !== processId) breaker.doubt('another worker has seen it fail');
       });
       await subscriber.subscribe(keys.storageChanges);
+    },
+    stop() {
+      note.stop();
     },
   };
   return breaker;

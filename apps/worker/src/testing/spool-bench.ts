@@ -31,6 +31,8 @@ const SPEC: JobSpec = {
 };
 
 export interface SpoolBench {
+  /** `images` is the storage; each host's spool has the host's name. */
+  readonly folder: string;
   /** A worker of the host whose spool has that name. */
   host(name: string): Promise<Deps>;
   drain(deps: Deps): Drainer;
@@ -76,6 +78,7 @@ export async function openSpoolBench(): Promise<SpoolBench> {
     return { jobId, call: 0, seq: gate.seq };
   };
   const bench: SpoolBench = {
+    folder,
     async host(name) {
       const deps = await openDeps(
         readVariables(workerVariables, {

@@ -90,6 +90,12 @@ export interface Keys {
   readonly limitChanges: string;
   /** Pub/sub: a worker has seen the image storage fail. */
   readonly storageChanges: string;
+  /** HASH: which image storage is ours; see images/mark.ts. */
+  readonly storage: string;
+  /** Held while a process marks it. */
+  readonly storageMarking: string;
+  /** Lives while a worker finds the image storage away: what that worker says of it. */
+  readonly storageAway: string;
   /** Written before Redis is asked how many replicas have what was written. */
   readonly replicated: string;
   readonly signingSecret: string;
@@ -146,6 +152,9 @@ export function keysOf(prefix: string): Keys {
     outboxChanges: `${root}:outbox-changes`,
     limitChanges: `${root}:limit-changes`,
     storageChanges: `${root}:storage-changes`,
+    storage: `${root}:storage`,
+    storageMarking: `${root}:storage-marking`,
+    storageAway: `${root}:storage-away`,
     replicated: `${root}:replicated`,
     signingSecret: `${root}:signing-secret`,
     publicUrl: `${root}:public-url`,

@@ -217,6 +217,14 @@ class DiskStore implements ImageStore {
     });
   }
 
+  async version(key: string): Promise<string | null> {
+    return await storing('be read', async () => {
+      const found = await stat(this.#object(key), { bigint: true }).catch(ignoreMissing);
+      if (found === undefined) await this.#assertRoot();
+      return found === undefined ? null : `${found.dev} ${found.ino} ${found.size} ${found.mtimeNs}`;
+    });
+  }
+
   /** The sidecar goes first: killed in between, the object is still there to be deleted again. */
   async delete(key: string): Promise<boolean> {
     const path = this.#object(key);

@@ -202,15 +202,26 @@ class S3Store implements ImageStore {
     );
   }
 
-  async head(key: string): Promise<ObjectInfo | null> {
+  head(key: string): Promise<ObjectInfo | null> {
+    return this.#head(key, this.#options.operationTimeoutMs ?? OPERATION_TIMEOUT_MS);
+  }
+
+  async #head(key: string, timeoutMs: number): Promise<ObjectInfo | null> {
     const command = new HeadObjectCommand(this.#object(key));
-    return await this.#run('be read', async (abortSignal) => {
+    const send = async (abortSignal: AbortSignal): Promise<ObjectInfo | null> => {
       try {
         return toInfo(key, await this.#client.send(command, { abortSignal }));
       } catch (error) {
         return await this.#ignoreMissing(error, abortSignal);
       }
-    });
+    };
+    return await this.#run('be read', send, undefined, timeoutMs);
+  }
+
+  /** Soon, like `probe`. */
+  async version(key: string): Promise<string | null> {
+    const found = await this.#head(key, PROBE_TIMEOUT_MS);
+    return found?.etag ?? null;
   }
 
   /** Asks first, because S3 answers the same whether there was something to delete or not. */

@@ -192,6 +192,15 @@ describe.each(KINDS)('a store of kind %s', (_name, open) => {
     expect(await collect(store.list(''))).toEqual((await collect(store.list(''))).toSorted());
   });
 
+  test('the version of an object changes when it is written anew; what is not there has none', async () => {
+    expect(await store.version('v/one')).toBeNull();
+    await store.put('v/one', bytesOf('1'), PNG);
+    const first = await store.version('v/one');
+    expect([first, await store.version('v/one')]).toEqual([expect.any(String), first]);
+    await store.put('v/one', bytesOf('2'), PNG);
+    expect(await store.version('v/one')).not.toBe(first);
+  });
+
   test('a listing tells the size of each object and when it was written', async () => {
     const before = Date.now() - 2_000; // S3 tells whole seconds
     await store.put('sizes/one', bytesOf('12345'), PNG);

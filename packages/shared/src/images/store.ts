@@ -86,6 +86,8 @@ export interface ImageStore {
   /** The whole object in memory. */
   read(key: string, signal?: AbortSignal): Promise<Uint8Array | null>;
   head(key: string): Promise<ObjectInfo | null>;
+  /** Another text when it is another object, or the same one written anew; null when it is not there. The cheapest question. */
+  version(key: string): Promise<string | null>;
   /** Whether there was something to delete. */
   delete(key: string): Promise<boolean>;
   /** Keys that start with `prefix` (any text, not only whole folders), in ASCII order. */

@@ -214,6 +214,7 @@ function withDelays(store: ImageStore, delay: () => Promise<void>, change: Parti
     get: slow((...args) => store.get(...args)),
     read: slow((...args) => store.read(...args)),
     head: slow((...args) => store.head(...args)),
+    version: slow((...args) => store.version(...args)),
     delete: slow((...args) => store.delete(...args)),
     list: (prefix) => store.list(prefix),
     listObjects: (prefix) => store.listObjects(prefix),

@@ -38,6 +38,7 @@ function lane(keys: readonly KeyState[], changes: Partial<LaneState> = {}): Lane
     busySince: null,
     startedPerMinute: { calls: 0, images: 0 },
     restingUntil: null,
+    isStorageAway: false,
     keys,
     ...changes,
   };
@@ -82,6 +83,10 @@ describe('the rate of a lane', () => {
   ])('holds from %s', (_when, state, startsAt) => {
     expect(toLaneRate(state, NOW).startsAt).toBe(startsAt);
   });
+});
+
+it('starts nobody knows when while a worker finds the image storage away', () => {
+  expect(toLaneRate(lane([key([limit(60)])], { isStorageAway: true }), NOW).startsAt).toBe(null);
 });
 
 const RATE = { imagesPerMinute: 60, imagesPerCall: 2, startsAt: NOW };

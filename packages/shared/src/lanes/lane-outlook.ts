@@ -13,7 +13,7 @@ export interface LaneRate {
   readonly imagesPerMinute: number | null;
   /** On average, of late. */
   readonly imagesPerCall: number;
-  /** Nothing starts before, unix ms; null = nobody knows when: every upstream key is paused. */
+  /** Nothing starts before, unix ms; null = nobody knows when: every upstream key is paused, or the image storage away. */
   readonly startsAt: number | null;
 }
 
@@ -97,7 +97,7 @@ export function toLaneRate(state: LaneState, now: number): LaneRate {
   return {
     imagesPerMinute: limit ?? measured,
     imagesPerCall,
-    startsAt: inUse.length === 0 ? null : Math.max(state.restingUntil ?? 0, Math.min(...stops)),
+    startsAt: inUse.length === 0 || state.isStorageAway ? null : Math.max(state.restingUntil ?? 0, Math.min(...stops)),
   };
 }
 

@@ -19,6 +19,8 @@ export interface KeyState {
 export interface LaneState extends LaneCounts {
   readonly id: string;
   readonly keys: readonly KeyState[];
+  /** A worker says so: nothing starts until it is back, and nobody knows when. */
+  readonly isStorageAway: boolean;
 }
 
 interface LaneCounts {
@@ -50,14 +52,16 @@ const RESTS_FROM = 1_000_000_000;
 /** The given lanes, in their order. */
 export async function readLanes(redis: Redis, keys: Keys, lanes: readonly string[]): Promise<LaneState[]> {
   const { now, names } = await readKeyNames(redis, keys);
-  const [upstreamKeys, counts] = await Promise.all([
+  const [upstreamKeys, counts, away] = await Promise.all([
     readKeyFacts(redis, keys, names, now),
     readCounts(redis, keys, lanes, now),
+    redis.exists(keys.storageAway),
   ]);
   const limitOf = await readLimits(redis, keys, upstreamKeys, lanes, now);
   return counts.map(({ id, ...lane }) => ({
     id,
     ...lane,
+    isStorageAway: away > 0,
     keys: upstreamKeys.map((key) => ({
       name: key.name,
       host: key.host,

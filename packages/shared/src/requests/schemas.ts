@@ -165,7 +165,10 @@ export const dryRunSchema = z
     warnings: z.array(z.string()),
     estimated_cost_usd: usd,
     max_cost_usd: usd,
-    expected_wait_seconds: z.number().nullable().describe('null when no rate is known yet.'),
+    expected_wait_seconds: z
+      .number()
+      .nullable()
+      .describe('null when no rate is known yet, or the image storage is away.'),
   })
   .meta({ id: 'JobPlan' });
 

@@ -1,6 +1,6 @@
 // Bytes of files and input images that nothing refers to: their record was never written, or went without them. Images are
-// never touched. Looked for once a day by one worker; only what is a week old goes, and only of accounts this Redis knows:
-// the others may be another installation's.
+// never touched. Looked for once a day by one worker; only what is a week old goes, only of accounts this Redis knows, and
+// nothing while the storage's mark names another Redis too (a second installation, or this one's before it was emptied).
 import { isFileId } from '@darkroom/shared/base/ids.ts';
 import type { ListedObject } from '@darkroom/shared/images/store.ts';
 import type { Deps } from '../../deps.ts';
@@ -18,6 +18,10 @@ const TURN_MS = 600_000;
 /** `now`: unix ms. */
 export async function sweepOrphanBytes(deps: Deps, stop: AbortSignal, now = Date.now()): Promise<void> {
   if (!(await takeTurn(deps, PART, TURN_MS))) return;
+  if (!(await deps.store.isOursAlone())) {
+    deps.log.warn('the image storage has served another Redis too: bytes without a record are left there');
+    return await extendTurn(deps, PART, DAY_MS);
+  }
   for (const prefix of ['files/', 'inputs/']) {
     let chunk: ListedObject[] = [];
     for await (const object of deps.store.listObjects(prefix)) {

@@ -279,6 +279,16 @@ describe('bytes nothing refers to', () => {
   });
 });
 
+test('bytes nothing refers to stay in a storage that another Redis has used as well', async () => {
+  await submit();
+  const key = fileKey('default', newFileId());
+  await deps.store.put(key, Buffer.from('x'), PLAIN);
+  await server.redis.hset(deps.keys.storage, 'books', 'another');
+  await sweep((worker) => sweepOrphanBytes(worker, new AbortController().signal, Date.now() + 8 * DAY_MS));
+  expect(await repairs()).toEqual({});
+  expect(await deps.store.head(key)).not.toBeNull();
+});
+
 test('what a killed process left half written goes', async () => {
   const temporary = join(folder, 'images', '.tmp');
   const old = new Date(Date.now() - DAY_MS);

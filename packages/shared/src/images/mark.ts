@@ -1,0 +1,109 @@
+// The mark of a storage: an object that names it, so that an empty folder where a disk was mounted, or another bucket, is not
+// taken for this installation's storage with nothing in it. Redis remembers the name of the storage it has used:
+//
+//   in storage   Redis knows none                           Redis knows one
+//   no mark      first use: the mark is made                away
+//   a mark       adopted: it is the storage that knows      the same name: ours · another: away
+//
+// The mark also lists the Redis data sets (books) that have used the storage: what one of them knows nothing of may be another's.
+// Who asks, and when, is marked-store.ts.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { Keys } from '../base/keys.ts';
+import { type ImageStore, StorageError } from './store.ts';
+
+export const MARK_KEY = 'darkroom.json';
+
+const markSchema = z.object({ id: z.string().min(1), books: z.array(z.string()) });
+type Mark = z.infer<typeof markSchema>;
+
+/** HASH fields of `keys.storage`. `next`: the name for a storage that is marked just now. */
+interface Known {
+  readonly id?: string;
+  readonly books?: string;
+  readonly next?: string;
+}
+
+export interface MarkDeps {
+  readonly redis: Redis;
+  readonly keys: Keys;
+  /** Itself, not as marked-store.ts shows it. */
+  readonly store: ImageStore;
+}
+
+/** One process at a time marks: of two that start with different storages the second is told. */
+const MARKING_LEASE_MS = 10_000;
+const LOOK_AGAIN_MS = 50;
+
+/** Marks the storage, or adopts it, when Redis knows none. Throws StorageError when it is away or not the one Redis knows. */
+export async function settleMark(deps: MarkDeps): Promise<void> {
+  const { redis, keys } = deps;
+  for (;;) {
+    const known: Known = await redis.hgetall(keys.storage);
+    if (known.id !== undefined) return await sign(deps, known, compare(known.id, await readMark(deps.store)));
+    if ((await redis.set(keys.storageMarking, '1', 'PX', MARKING_LEASE_MS, 'NX')) === null) {
+      await sleep(LOOK_AGAIN_MS);
+      continue;
+    }
+    try {
+      if ((await redis.hexists(keys.storage, 'id')) === 0) await begin(deps);
+    } finally {
+      await redis.del(keys.storageMarking);
+    }
+  }
+}
+
+/** Safe to repeat after a crash at any line: names are made once. */
+async function begin({ redis, keys, store }: MarkDeps): Promise<void> {
+  const found = await readMark(store);
+  await redis.hsetnx(keys.storage, 'books', randomUUID());
+  await redis.hsetnx(keys.storage, 'next', randomUUID());
+  const { books = '', next = '' }: Known = await redis.hgetall(keys.storage);
+  const mark = found ?? { id: next, books: [] };
+  if (!mark.books.includes(books)) await writeMark(store, { ...mark, books: [...mark.books, books] });
+  await redis.multi().hset(keys.storage, 'id', mark.id).hdel(keys.storage, 'next').exec();
+}
+
+/** A mark that was written over at the same time by another installation's. */
+async function sign({ store }: MarkDeps, { books }: Known, mark: Mark): Promise<void> {
+  if (books !== undefined && !mark.books.includes(books))
+    await writeMark(store, { ...mark, books: [...mark.books, books] });
+}
+
+/** Changes nothing. Throws StorageError when Redis knows another storage than this. */
+export async function assertMark({ redis, keys, store }: MarkDeps): Promise<void> {
+  const id = await redis.hget(keys.storage, 'id');
+  if (id !== null) compare(id, await readMark(store));
+}
+
+/** Whether nobody but this Redis has ever used the storage: then what it knows nothing of belongs to nobody. */
+export async function isOursAlone({ redis, keys, store }: MarkDeps): Promise<boolean> {
+  const [mark, books] = [await readMark(store), await redis.hget(keys.storage, 'books')];
+  return mark !== null && mark.books.every((name) => name === books);
+}
+
+function compare(id: string, mark: Mark | null): Mark {
+  if (mark?.id === id) return mark;
+  const why = mark === null ? `it has no ${MARK_KEY}` : `its ${MARK_KEY} is that of another one`;
+  throw new StorageError(
+    `The image storage is not the one used so far: ${why}. Is a disk not mounted, or another bucket set? Nothing is ` +
+      'read or written there until that is mended; to change storage on purpose see «Another storage» in the README.',
+    null,
+  );
+}
+
+async function writeMark(store: ImageStore, mark: Mark): Promise<void> {
+  await store.put(MARK_KEY, Buffer.from(`${JSON.stringify(mark)}\n`), { contentType: 'application/json' });
+}
+
+async function readMark(store: ImageStore): Promise<Mark | null> {
+  const bytes = await store.read(MARK_KEY);
+  if (bytes === null) return null;
+  try {
+    return markSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+  } catch (error) {
+    throw new StorageError(`The image storage's ${MARK_KEY} cannot be read.`, error);
+  }
+}
