@@ -88,12 +88,17 @@ export async function drainRest(deps: Deps, id: AnswerId, signal: AbortSignal): 
   return isWaiting ? 'links' : 'host';
 }
 
-/** Settles an answer of which nothing is to be had any more. */
+/** Settles an answer whose bytes are not to be had any more, or leaves what is behind links to whoever follows them. */
 export async function giveUp(deps: Deps, id: AnswerId, reason: string): Promise<void> {
   const found = await find(deps, id);
   const row = found?.attempt.spooled;
   if (!found || !row) return;
-  await settle(deps, found, {}, row, [], lostImage(reason, found.attempt).error);
+  const { attempt } = found;
+  const lost = row.lost ?? lostImage(reason, attempt).error;
+  const links = (row.links ?? []).filter((link) => link !== null);
+  if (links.length === 0) return await settle(deps, found, {}, row, [], lost);
+  const until = Math.max(...links.map((link) => linkUntil(link, attempt.answeredAt ?? attempt.at)));
+  await noteSpooled(deps.steps, id, {}, { ...row, lost, host: null, until });
 }
 
 async function spoolFetched(

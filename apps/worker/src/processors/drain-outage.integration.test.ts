@@ -1,6 +1,6 @@
 // Spooled answers that must not be forgotten: in a long outage, of replies that are half bytes and half links, and with a
 // copy in Redis that can't be had.
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeAnswer, type SpooledAnswer } from '@darkroom/shared/images/spool-file.ts';
 import { noteAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
@@ -98,6 +98,23 @@ test('half bytes, half links: the links are followed once the bytes, of which th
     links.status = 200;
     await expectEnd(id, 'completed');
     expect(await one.redis.hlen(one.keys.spoolCopies)).toBe(0);
+  } finally {
+    await links.stop();
+  }
+});
+
+test('a damaged file loses what was in it, not the links of the same answer', async () => {
+  const links = await startLinkHost();
+  try {
+    const end = new Date(Date.now() + 600_000).toISOString();
+    const waiting = { links: [null, `${links.url}/1?se=${end}`] };
+    const id = await spool(one, waiting);
+    await truncate(join(bench.folder, 'host-1', `${id.jobId}.0.${id.seq}.spool`), 10);
+    bench.drain(one);
+    await expectEnd(id, 'incomplete');
+    const job = await bench.job(id);
+    expect([...job.images.keys()]).toEqual([1]);
+    expect(job.calls[0]?.error).toMatchObject({ code: 'result_lost' });
   } finally {
     await links.stop();
   }
