@@ -87,6 +87,18 @@ test('a worker killed while its answer is spooled: after the restart the job is 
   await expectOnePurchase(id, 2);
 });
 
+test('a worker killed while its first put takes long: what it had is in the spool already, bought once', async () => {
+  await s3.fault({ kind: 'hang', operation: 'Put' });
+  const { id } = await stack.api.submit({ n: 2 });
+  await until('its answer lies in the spool', async () => (await spoolFiles()).length === 1);
+  await stack.killWorkers();
+  expect(await stack.redis.zscore('{darkroom}:spooled', `${id} 0 1`)).toBeNull();
+  await s3.clearFaults();
+  await stack.stack.addWorker();
+  await expectOnePurchase(id, 2);
+  await until('the spool is empty', async () => (await spoolFiles()).length === 0);
+});
+
 test('its host gone: a worker with another spool stores the answer from the copy in Redis', async () => {
   const { id } = await submitAndSpool();
   await until('its copy is in Redis', () => stack.redis.exists(`{darkroom}:spool-copy:${id} 0 1`));

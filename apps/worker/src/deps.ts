@@ -25,6 +25,7 @@ import { type Governor, openGovernor } from './governor/governor.ts';
 import { LaneSlots } from './lane-slots.ts';
 import { Bell } from './spool/bell.ts';
 import { type Breaker, buildBreaker } from './spool/breaker.ts';
+import { PutTimes } from './spool/put-times.ts';
 import { openRoom, type SpoolRoom } from './spool/room.ts';
 import { openUpstreams, type Upstreams } from './upstream/upstreams.ts';
 import { upstreamKeysOf } from './upstream-keys.ts';
@@ -48,6 +49,7 @@ export interface Deps {
   readonly spool: Spool;
   readonly room: SpoolRoom;
   readonly breaker: Breaker;
+  readonly putTimes: PutTimes;
   /** Rings when something new waits to be drained. */
   readonly drainBell: Bell;
   readonly governor: Governor;
@@ -149,6 +151,7 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     spool,
     room,
     breaker,
+    putTimes: new PutTimes(),
     drainBell: new Bell(),
     governor,
     upstreams,

@@ -113,7 +113,8 @@ export async function storeSoon(
   const enough = Promise.withResolvers<null>();
   const timer = setTimeout(() => enough.resolve(null), STORE_WAIT_MS);
   const forget = deps.breaker.onOpen(() => enough.resolve(null));
-  const storing = storeImage(deps, record, facts, image, signal);
+  const put = storeImage(deps, record, facts, image, signal);
+  const storing = deps.putTimes.watch(put, ({ kind }) => kind !== 'unstored');
   const kept = await Promise.race([storing, enough.promise]).finally(() => {
     clearTimeout(timer);
     forget();

@@ -1,5 +1,5 @@
-// A paid reply: its bytes go to storage before anything else. What can't be stored soon goes to the spool (spool-answer.ts),
-// and the worker is free for other work. Bookkeeping in Redis runs beside it and never holds it up.
+// A paid reply: its bytes go to storage before anything else, and when that takes a moment to the spool beside it
+// (spool-beside.ts). What can't be stored soon stays there (spool-answer.ts), and the worker is free for other work. Bookkeeping in Redis runs beside it and never holds it up.
 import {
   type AttemptFacts,
   type Finished,
@@ -21,6 +21,7 @@ import { linksOf } from './link-life.ts';
 import { resumeKey } from './resume-key.ts';
 import type { NextStep, SentAttempt } from './run-call.ts';
 import { spoolAnswer } from './spool-answer.ts';
+import { startSpoolBeside } from './spool-beside.ts';
 
 /** What became of the images of an answer, as far as it is known now. */
 export interface KeptSoFar {
@@ -37,12 +38,15 @@ export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: Ups
   const links = linksOf(answer.images, Date.now());
   const lease = links === null ? null : keepLease(deps, leaseOf(deps, attempt));
   const books = keepBooks(deps, attempt, answer, facts, links);
+  const beside = startSpoolBeside(deps, attempt, answer, facts, links);
   const stopStoring = new AbortController();
   try {
     const soFar = await keepAll(deps, attempt, answer, facts, stopStoring.signal);
+    const written = beside.stop();
     const isAll = soFar.unstored.length + soFar.unfetched.length === 0;
     const answered = { attempt, images: answer.images.length, facts, links, books };
-    const waits = isAll ? null : await spoolAnswer(deps, answered, soFar);
+    // One file takes the place of the other.
+    const waits = isAll ? null : await written.then(() => spoolAnswer(deps, answered, soFar));
     await books;
     if (waits !== null && waits.kind === 'spooled') {
       report(deps, attempt, answer, facts, waits.rows, null);
@@ -51,10 +55,12 @@ export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: Ups
     const { rows, lost } = waits ?? soFar;
     const finished = await finish(deps, attempt, answer, facts, rows, lost);
     report(deps, attempt, answer, facts, rows, finished.jobEnded);
+    await beside.remove();
     return finished.callOutcome === '' ? { kind: 'again' } : { kind: 'done' };
   } finally {
     stopStoring.abort();
     await lease?.release();
+    await beside.release();
   }
 }
 
