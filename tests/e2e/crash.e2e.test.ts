@@ -177,7 +177,7 @@ describe.each(['disk', 's3'] as const)('with images on %s', (kind) => {
       }
       await s3?.fault({ kind: 'status', operation: 'Get', params: { status: 503 } });
       const worker = await stack.stack.addWorker();
-      await worker.line(/call could not be worked on/);
+      await worker.line(/the image storage is away/);
       expect((await stack.simulator.ledger()).requests).toHaveLength(1);
       await s3?.clearFaults();
       const job = await stack.api.ended(submitted.id);
