@@ -70,7 +70,9 @@ export async function startLimitedUpstream({ upstream }: Scenario): Promise<Limi
 
 async function control(url: string, path: string, change?: object): Promise<unknown> {
   const address = `${url}/_sim/${path}`;
-  const reply = await (change === undefined ? get(address) : fetch(address, { method: 'POST', body: JSON.stringify(change) }));
+  const reply = await (change === undefined
+    ? get(address)
+    : fetch(address, { method: 'POST', body: JSON.stringify(change) }));
   if (!reply.ok) throw new Error(`${path}: ${reply.status} ${await reply.text()}`);
   return reply.json();
 }
