@@ -1,55 +1,59 @@
-// What is done to the world beside the named kills: each fault begins, lasts a while and ends by itself. What a fault
-// leaves behind is the service's affair.
+// What is done to processes, lines, storage and receivers beside the named kills; the upstream's faults are in
+// upstream-faults.ts.
 import { setTimeout as pause } from 'node:timers/promises';
+import { until } from '../support/until.ts';
+import { type Conditions, type Fault, type Felt, felt } from './fault.ts';
 import type { Random } from './random.ts';
-import { WORKERS, type World } from './world/world.ts';
-
-interface Conditions {
-  readonly storage: 's3' | 'disk';
-  readonly hasLinks: boolean;
-}
-
-export interface Fault {
-  readonly name: string;
-  readonly needs?: (conditions: Conditions) => boolean;
-  /** What it leaves takes long to be mended. */
-  readonly isEarly?: boolean;
-  /** Others may begin while it lasts. */
-  readonly isBeside?: boolean;
-  /** Resolves when the world is as before. */
-  readonly act: (world: World, random: Random) => Promise<void>;
-}
+import { UPSTREAM_FAULTS } from './upstream-faults.ts';
+import type { ServiceProcess } from './world/service-process.ts';
+import { SMALL_SPOOL_WORKER, type World } from './world/world.ts';
 
 /** Longer than the lock of an item. */
 const BEYOND_LOCK_MS = 6_500;
-
-type SimulatorFault = readonly [kind: string, count: number, params?: Readonly<Record<string, unknown>>];
-
-/** Answers of the upstream, each given so many times. */
-function upstream(name: string, ...kinds: readonly SimulatorFault[]): Fault {
-  return {
-    name: `upstream: ${name}`,
-    isBeside: true,
-    async act({ simulator }) {
-      for (const [kind, count, params = {}] of kinds) await simulator.fault(kind, { count, params });
-    },
-  };
-}
+const BUSY_WITHIN_MS = 15_000;
+const SPOOLED_WITHIN_MS = 6_000;
+const SPARED_WITHIN_MS = 20_000;
 
 function aProxy(
   name: string,
   link: 'redis' | 's3' | 'upstream',
-  act: (world: World, who: string) => Promise<void>,
+  act: (world: World, who: string) => Promise<Felt>,
 ): Fault {
   return {
     name,
+    isBeside: true,
     ...(link === 's3' ? { needs: ({ storage }: Conditions) => storage === 's3' } : {}),
-    act: (world, random) => act(world, random.pick([...world.proxies.keys()])),
+    async act(world, random) {
+      const isUp = ({ condition }: ServiceProcess): boolean => condition === 'up';
+      await untilSeen(() => world.processes.some(isUp));
+      return act(world, random.pick(world.processes.filter(isUp).map(({ name }) => name)));
+    },
   };
 }
 
-/** Times by which a limit stops its bucket; a limit of 600 does not hold up a run that has 500 images to make. */
-const TOLD = { limit: 600, used: 600, retryAfterMs: 1_200 };
+/** Connections with a request under way are the ones that feel it. */
+function cutAll(link: 'redis' | 's3' | 'upstream'): (world: World) => Promise<Felt> {
+  return async (world) => {
+    const { timeline } = world;
+    const lines = [...world.proxies.values()].map((proxies) => proxies[link]);
+    await untilSeen(() => lines.some((proxy) => proxy.busy > 0));
+    timeline.note(`${link} cut`);
+    return felt(lines.reduce((sum, proxy) => sum + proxy.cut(), 0));
+  };
+}
+
+function slowOne(link: 'redis' | 's3', delayMs: number): (world: World, who: string) => Promise<Felt> {
+  return async ({ proxies }, who) => {
+    const proxy = proxies.get(who)?.[link];
+    if (proxy === undefined) return felt(0);
+    const before = proxy.delayed;
+    proxy.slow(delayMs);
+    await pause(2_000);
+    await untilSeen(() => proxy.delayed > before);
+    proxy.slow(0);
+    return felt(proxy.delayed - before);
+  };
+}
 
 export const FAULTS: readonly Fault[] = [
   {
@@ -57,103 +61,111 @@ export const FAULTS: readonly Fault[] = [
     isEarly: true,
     isBeside: true,
     async act(world, random) {
-      const worker = world.processes.find(({ name }) => name === random.pick(WORKERS));
-      if (worker?.condition !== 'up') return;
+      const worker = await workerToSpare(world, random, ({ name }) => callsOf(world, name) > 0);
+      if (worker === null) return felt(0);
+      const underWay = callsOf(world, worker.name);
       worker.freeze();
       await pause(BEYOND_LOCK_MS);
       worker.thaw();
+      return felt(underWay);
     },
   },
-  { name: 'redis killed', act: (world) => world.crashRedis() },
-  aProxy('redis connections cut', 'redis', async ({ proxies }) => {
-    for (const { redis } of proxies.values()) redis.cut();
-  }),
-  aProxy('redis slow for one process', 'redis', async ({ proxies }, who) => {
-    proxies.get(who)?.redis.slow(120);
-    await pause(2_000);
-    proxies.get(who)?.redis.slow(0);
-  }),
+  {
+    name: 'redis killed',
+    async act(world) {
+      const busy = [...world.proxies.values()].reduce((sum, { redis }) => sum + redis.busy, 0);
+      await world.crashRedis();
+      return felt(busy);
+    },
+  },
+  aProxy('redis connections cut', 'redis', cutAll('redis')),
+  aProxy('redis slow for one process', 'redis', slowOne('redis', 120)),
   aProxy('redis frozen for one process', 'redis', async ({ proxies }, who) => {
     proxies.get(who)?.redis.freeze(true);
     await pause(3_500);
-    proxies.get(who)?.redis.freeze(false);
+    return felt(proxies.get(who)?.redis.freeze(false) ?? 0);
   }),
-  aProxy('s3 connections cut', 's3', async ({ proxies }) => {
-    for (const { s3 } of proxies.values()) s3.cut();
-  }),
-  aProxy('s3 slow for one process', 's3', async ({ proxies }, who) => {
-    proxies.get(who)?.s3.slow(400);
-    await pause(2_000);
-    proxies.get(who)?.s3.slow(0);
-  }),
+  aProxy('s3 connections cut', 's3', cutAll('s3')),
+  aProxy('s3 slow for one process', 's3', slowOne('s3', 400)),
   {
     name: 'storage away for a while',
-    async act({ storage }) {
-      await storage.away();
-      await pause(3_000);
-      await storage.back();
+    movesStorage: true,
+    async act(world) {
+      const from = Date.now();
+      await storageAwayFor(world, 3_000);
+      return () => Promise.resolve(world.log.count(/the image storage (?:is|may be) away/, from));
     },
   },
   {
+    // Once there is a file in the small spool, nothing more fits.
     name: 'storage away until the spool is full',
     isEarly: true,
-    async act({ storage }) {
-      await storage.away();
-      await pause(6_000);
-      await storage.back();
+    movesStorage: true,
+    async act(world) {
+      const from = Date.now();
+      await untilSeen(() => callsOf(world, SMALL_SPOOL_WORKER) > 0, SPOOLED_WITHIN_MS);
+      await world.storage.away();
+      await untilSeen(() => world.smallSpoolFiles() > 0, SPOOLED_WITHIN_MS);
+      const isFull = world.smallSpoolFiles() > 0;
+      await pause(1_000);
+      await world.storage.back();
+      const refusals = (): number => world.log.count(/no room in the spool/, from, SMALL_SPOOL_WORKER);
+      return () => Promise.resolve(isFull ? refusals() : 0);
     },
   },
-  aProxy('upstream connections cut', 'upstream', async ({ proxies }) => {
-    for (const { upstream: proxy } of proxies.values()) proxy.cut();
-  }),
-  upstream('429 storm', ['rate_limit_images', 12, TOLD], ['rate_limit_requests', 6, TOLD]),
-  {
-    // One model alone: what is lowered waits for the leases of killed workers, 45 s each.
-    name: 'upstream: slow_down',
-    isEarly: true,
-    isBeside: true,
-    act: ({ simulator }) =>
-      simulator.fault('slow_down', { model: 'gpt-image-2.5-flare', count: 3, params: { retryAfterMs: 1_000 } }),
-  },
-  upstream('5xx', ['server_error', 6], ['overloaded', 4, { retryAfterMs: 500 }]),
-  upstream('edge errors', ['cloudflare_520', 2], ['gateway_timeout_504', 2], ['reset_before_work', 2]),
-  upstream('hangs', ['hang', 2, { billed: true }], ['hang', 1]),
-  upstream('resets after work', ['reset_after_work', 3]),
-  upstream('cut bodies', ['truncated_body', 3]),
-  upstream('no data', ['no_data', 1], ['no_data', 1, { shape: 'empty_entries' }], ['partial_data', 3]),
-  upstream('refusals', ['moderation_output', 2, { billed: false }], ['moderation_input', 2]),
-  upstream('slow bodies', ['slow_body', 4, { bytesPerSecond: 300_000 }]),
-  {
-    name: 'links that die soon',
-    needs: ({ hasLinks }) => hasLinks,
-    async act({ simulator }) {
-      await simulator.settings({ linkTtlMs: 1_500 });
-      await pause(2_500);
-      await simulator.settings({ linkTtlMs: 3_600_000 });
-    },
-  },
-  {
-    name: 'links that are dead',
-    needs: ({ hasLinks }) => hasLinks,
-    isBeside: true,
-    act: ({ simulator }) => simulator.fault('dead_link', { count: 2 }),
-  },
+  aProxy('upstream connections cut', 'upstream', cutAll('upstream')),
   {
     name: 'a receiver that fails',
     isBeside: true,
     async act({ hooks }) {
+      const from = Date.now();
       await hooks.behave({ path: '/hooks/tired', status: 503, count: 2 });
       await hooks.behave({ path: '/hooks/tired', reset: true, count: 1 });
       await hooks.behave({ path: '/hooks/live', delayMs: 800, count: 6 });
+      return async () => (await hooks.received()).filter(({ at, status }) => at >= from && status !== 200).length;
     },
   },
   {
     name: 'a worker told to stop',
+    isBeside: true,
     async act(world, random) {
-      const worker = world.processes.find(({ name }) => name === random.pick(WORKERS));
-      if (worker?.condition !== 'up') return;
+      const from = Date.now();
+      const worker = await workerToSpare(world, random);
+      if (worker === null) return felt(0);
       await worker.stop();
       await worker.start();
+      return felt(world.log.count(/worker stops: no new calls/, from, worker.name));
     },
   },
+  ...UPSTREAM_FAULTS,
 ];
+
+async function storageAwayFor({ storage }: World, ms: number): Promise<void> {
+  await storage.away();
+  await pause(ms);
+  await storage.back();
+}
+
+/** One that is up and as wanted while another one is up as well; null when there is none in time. */
+async function workerToSpare(
+  { processes }: World,
+  random: Random,
+  isWanted: (worker: ServiceProcess) => boolean = () => true,
+): Promise<ServiceProcess | null> {
+  const find = (): ServiceProcess | null => {
+    const up = processes.filter(({ role, condition }) => role === 'worker' && condition === 'up');
+    const wanted = up.filter(isWanted);
+    return up.length >= 2 && wanted.length > 0 ? random.pick(wanted) : null;
+  };
+  return until('a worker can be spared', find, SPARED_WITHIN_MS).catch(() => null);
+}
+
+/** Under way at the upstream. */
+function callsOf({ proxies }: World, worker: string): number {
+  return proxies.get(worker)?.upstream.busy ?? 0;
+}
+
+/** Not an error when it does not come: the fault may then not be felt, and the run says so. */
+async function untilSeen(fact: () => boolean, withinMs = BUSY_WITHIN_MS): Promise<void> {
+  await until('the fault would be felt', fact, withinMs).catch(() => undefined);
+}

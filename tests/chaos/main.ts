@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { keepRun, toComplaints, toTable } from './report.ts';
 import { runSeed } from './run-seed.ts';
+import { openTotals, type Totals } from './totals.ts';
 
 const HELP = `Usage: npm run chaos -- [options]
 
@@ -40,20 +41,31 @@ async function main(): Promise<number> {
   const first = wholeNumber(values.seed ?? values.from);
   const count = values.seed === undefined ? wholeNumber(values.seeds) : 1;
   const failed: number[] = [];
-  for (let seed = first; seed < first + count; seed += 1) {
-    const run = await runSeed({ seed, isShort: values.short, tell: values.quiet ? () => undefined : say });
-    say(toTable(run));
-    const isBad = run.findings.violations.length > 0;
-    if (isBad) say(toComplaints(run));
-    if (isBad || values.keep) say(`kept in ${keepRun(run, resolve('data/chaos'))}`);
-    if (isBad) failed.push(seed);
-  }
+  const totals = openTotals();
+  for (let seed = first; seed < first + count; seed += 1) if (!(await runOne(seed, totals))) failed.push(seed);
+  if (count > 1) say(totals.toTable());
   say(
     failed.length === 0
       ? `${count} seeds, no violation`
       : `${failed.length} of ${count} seeds failed: ${failed.join(' ')}`,
   );
   return failed.length === 0 ? 0 : 1;
+}
+
+/** Whether it was good. A run that could not be carried out is not, and does not keep the others from theirs. */
+async function runOne(seed: number, totals: Totals): Promise<boolean> {
+  try {
+    const run = await runSeed({ seed, isShort: values.short, tell: values.quiet ? () => undefined : say });
+    totals.add(run);
+    say(toTable(run));
+    const isBad = run.findings.violations.length > 0;
+    if (isBad) say(toComplaints(run));
+    if (isBad || values.keep) say(`kept in ${keepRun(run, resolve('data/chaos'))}`);
+    return !isBad;
+  } catch (error) {
+    say(`✗ seed ${seed} could not be run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    return false;
+  }
 }
 
 // The processes of a run end with this one, in order or not.

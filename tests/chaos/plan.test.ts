@@ -29,7 +29,10 @@ test('plans of some seeds use both storages and both kinds of reply, and every k
   const plans = SEEDS.map((seed) => planRun(seed, false));
   expect(new Set(plans.map(({ storage }) => storage))).toEqual(new Set(['s3', 'disk']));
   expect(new Set(plans.map(({ hasLinks }) => hasLinks))).toEqual(new Set([true, false]));
+  expect(new Set(plans.map(({ hasTwoKeys }) => hasTwoKeys))).toEqual(new Set([true, false]));
   const jobs = plans.flatMap(({ acts }) => acts.flatMap((act) => act.jobs));
+  expect(new Set(jobs.map(({ account }) => account)).size).toBe(2);
+  expect(new Set(jobs.map(({ envelope }) => envelope['on_unknown']))).toEqual(new Set([undefined, 'fail']));
   expect(new Set(jobs.map(({ client }) => client)).size).toBe(5);
   expect(new Set(jobs.map(({ operation }) => operation)).size).toBe(3);
   expect(new Set(jobs.map(({ afterwards }) => afterwards)).size).toBe(3);

@@ -1,9 +1,11 @@
 // What one seed means: which world, which jobs, which faults in which order. Pure: the same seed gives the same plan.
 // When things happen can't be the same: processes and machines have their own time.
-import { FAULTS, type Fault } from './faults.ts';
+import type { Fault } from './fault.ts';
+import { FAULTS } from './faults.ts';
 import { type PlannedBatch, type PlannedJob, planJobs } from './load/planned-jobs.ts';
 import { buildRandom, type Random } from './random.ts';
 import { type NamedState, STATES } from './states.ts';
+import { ACCOUNTS, type AccountName } from './world/accounts.ts';
 
 /** One thing done to the service, while the jobs planned for it are under way. */
 export interface Act {
@@ -19,8 +21,15 @@ export interface Plan {
   readonly seed: number;
   readonly storage: 's3' | 'disk';
   readonly hasLinks: boolean;
+  /** Of the upstream. */
+  readonly hasTwoKeys: boolean;
+  readonly hasTwoAccounts: boolean;
   readonly smallSpoolBytes: number;
   readonly acts: readonly Act[];
+}
+
+export function accountsOf({ hasTwoAccounts }: Pick<Plan, 'hasTwoAccounts'>): readonly AccountName[] {
+  return hasTwoAccounts ? ACCOUNTS : ACCOUNTS.slice(0, 1);
 }
 
 /** `short`: for CI; fewer jobs, a part of the states and faults, other ones for each seed. */
@@ -28,7 +37,9 @@ export function planRun(seed: number, isShort: boolean): Plan {
   const random = buildRandom(seed);
   const storage = random.chance(0.25) ? 'disk' : 's3';
   const hasLinks = random.chance(0.4);
-  const conditions = { storage, hasLinks } as const;
+  const hasTwoKeys = random.chance(0.4);
+  const hasTwoAccounts = random.chance(0.5);
+  const conditions = { storage, hasLinks, hasTwoKeys } as const;
   const states = STATES.filter(({ needs }) => needs === undefined || needs === storage);
   const faults = FAULTS.filter(({ needs }) => needs === undefined || needs(conditions));
   const acts = orderActs(
@@ -40,12 +51,16 @@ export function planRun(seed: number, isShort: boolean): Plan {
     seed,
     storage,
     hasLinks,
+    hasTwoKeys,
+    hasTwoAccounts,
     smallSpoolBytes: 3 * 1_024 ** 2,
     acts: acts.map((act, at) => ({
       kind: act.kind,
       name: act.name,
-      batch: hasBatch(act, at, isShort) ? { id: `${seed}-batch-${at}`, lines: isShort ? 40 : 100 } : null,
-      jobs: planJobs(random.fork(`jobs ${at}`), { seed, act: at, bait: act.bait, isShort, hasLinks }),
+      batch: hasBatch(act, at, isShort)
+        ? { id: `${seed}-batch-${at}`, account: hasTwoAccounts ? 'two' : 'one', lines: isShort ? 40 : 100 }
+        : null,
+      jobs: planJobs(random.fork(`jobs ${at}`), { seed, act: at, bait: act.bait, isShort, hasLinks, hasTwoAccounts }),
     })),
   };
 }

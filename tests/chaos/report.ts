@@ -9,12 +9,21 @@ import { toLine } from './world/timeline.ts';
 const AROUND_MS = 6_000;
 const MOST_SHOWN = 20;
 
-export function toTable({ plan, findings, hits, seconds, books }: Run): string {
+export function toTable({ plan, findings, played: { hits, felt }, seconds, books }: Run): string {
   const jobs = plan.acts.reduce((sum, act) => sum + act.jobs.length, 0);
-  const head = `seed ${plan.seed}: ${jobs} jobs and ${books.batches.length} batches over ${plan.acts.length} acts, images on ${plan.storage}${plan.hasLinks ? ', links' : ''}, ${seconds.toFixed(0)} s`;
+  const head = `seed ${plan.seed}: ${jobs} jobs and ${books.batches.length} batches over ${plan.acts.length} acts, images on ${plan.storage}${plan.hasLinks ? ', links' : ''}${plan.hasTwoKeys ? ', two upstream keys' : ''}${plan.hasTwoAccounts ? ', two accounts' : ''}, ${seconds.toFixed(0)} s`;
   const figures = Object.entries(findings.figures).map(([name, value]) => `  ${name.padEnd(56)} ${value}`);
   const states = [...hits].map(([state, count]) => `  ${state.padEnd(56)} ${count}`);
-  return [head, ...figures, 'killed in', ...states, `violations: ${findings.violations.length}`].join('\n');
+  const faults = [...felt].map(([fault, times]) => `  ${fault.padEnd(56)} ${times === 0 ? '0 (not felt)' : times}`);
+  return [
+    head,
+    ...figures,
+    'killed in',
+    ...states,
+    'felt',
+    ...faults,
+    `violations: ${findings.violations.length}`,
+  ].join('\n');
 }
 
 /** The first violations in short; the folder has them in full. */
@@ -45,7 +54,7 @@ function aroundJob({ books }: Run, jobId: string | null): string[] {
 export function keepRun(run: Run, parent: string): string {
   mkdirSync(parent, { recursive: true });
   const folder = mkdtempSync(join(parent, `seed-${run.plan.seed}-`));
-  const { books, plan, lines } = run;
+  const { books, plan, log } = run;
   const startedAt = books.timeline[0]?.at ?? 0;
   const write = (name: string, text: string): void => writeFileSync(join(folder, name), `${text}\n`);
   write('report.txt', `${toTable(run)}\n\n${run.findings.violations.map((one) => toComplaint(run, one)).join('\n')}`);
@@ -55,6 +64,9 @@ export function keepRun(run: Run, parent: string): string {
     JSON.stringify(books, (_, value: unknown) => (value instanceof Map ? Object.fromEntries(value) : value), 1),
   );
   write('plan.json', JSON.stringify(plan, null, 1));
-  write('processes.log', lines.join('\n'));
+  write(
+    'processes.log',
+    log.said.map(({ at, process, line }) => `${new Date(at).toISOString()} ${process} ${line}`).join('\n'),
+  );
   return folder;
 }

@@ -1,148 +1,85 @@
-// Carries out a plan's acts one after the other, while the jobs of all acts so far are under way. A killed process comes
-// back after a moment; one worker and one API at least are always up when the next one goes.
+// Carries out a plan's acts while the jobs of all acts so far are under way: the kills one after the other, and beside them
+// the faults, each when the kill before it in the plan has begun. A killed process comes back after a moment; one worker and one API at least are up when the next one goes.
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../support/until.ts';
+import type { Felt } from './fault.ts';
 import { FAULTS } from './faults.ts';
+import { killIn } from './kill.ts';
 import type { Callers } from './load/callers.ts';
-import type { PlannedJob } from './load/planned-jobs.ts';
 import type { Act, Plan } from './plan.ts';
 import { buildRandom } from './random.ts';
-import { type NamedState, STATES } from './states.ts';
-import type { Role } from './world/service-process.ts';
-import type { Caught } from './world/traps.ts';
-import { LATENCY_SCALE, type World } from './world/world.ts';
+import { STATES } from './states.ts';
+import { Turns } from './turns.ts';
+import type { World } from './world/world.ts';
 
 export interface Played {
-  /** How often each named state of the plan was hit. */
+  /** How often a process was killed in each named state of the plan. */
   readonly hits: ReadonlyMap<string, number>;
+  /** How often the service met each fault of the plan. */
+  readonly felt: ReadonlyMap<string, number>;
 }
 
-/** A state is tried this often, each time with fresh jobs. */
-const TRIES = 3;
-const HIT_WITHIN_MS = 7_000;
-/** A dead process is missed for a moment before it is started again. */
-const DEAD_MS = 400;
-const SPOOLED_WITHIN_MS = 9_000;
-const UNDER_WAY_WITHIN_MS = 8_000;
-/** Of the upstream: calls take about a second. */
-const SLOW_SCALE = 0.15;
+/** For the last faults to be met. */
+const FELT_WITHIN_MS = 4_000;
+/** All of them. */
+const KILLS_WITHIN_MS = 600_000;
+/** Fresh work meets what a fault has left. */
+const BETWEEN_FAULTS_MS = 300;
 
 export async function playActs(world: World, plan: Plan, callers: Callers): Promise<Played> {
-  const hits = new Map<string, number>();
-  const beside: Promise<void>[] = [];
-  for (const [at, act] of plan.acts.entries()) {
-    world.timeline.note('act', null, { name: act.name });
-    for (const job of act.jobs) callers.start(job);
-    if (act.batch !== null) callers.startBatch(act.batch);
-    if (act.kind === 'kill') {
-      const hit = await killIn(world, stateOf(act.name), act, callers, beside);
-      hits.set(act.name, (hits.get(act.name) ?? 0) + (hit ? 1 : 0));
-    } else {
-      await playFault(world, act, plan.seed + at, beside);
-    }
-  }
-  await Promise.all(beside);
-  return { hits };
-}
-
-async function playFault(world: World, { name }: Act, seed: number, beside: Promise<void>[]): Promise<void> {
-  const fault = FAULTS.find((one) => one.name === name);
-  if (fault === undefined) throw new TypeError(`no fault is called ${name}`);
-  const acting = fault.act(world, buildRandom(seed, name));
-  if (fault.isBeside === true) beside.push(acting);
-  else await acting;
-  // Fresh work meets what the fault has left.
-  await pause(300);
-}
-
-function stateOf(name: string): NamedState {
-  const state = STATES.find((one) => one.name === name);
-  if (state === undefined) throw new TypeError(`no state is called ${name}`);
-  return state;
-}
-
-/** Whether a process was killed in the state. */
-async function killIn(
-  world: World,
-  state: NamedState,
-  act: Act,
-  callers: Callers,
-  beside: Promise<void>[],
-): Promise<boolean> {
-  for (let tries = 1; tries <= TRIES; tries += 1) {
-    await enoughUp(world, state.role);
-    if (state.storage !== undefined) await storageAwayUnderCalls(world);
-    if (state.storage === 'back') {
-      await untilSpooled(world);
-      await world.storage.back();
-    }
-    const caught = await world.traps.next(
-      state.trap(),
-      (process) => process.startsWith(state.role),
-      AbortSignal.timeout(HIT_WITHIN_MS),
-    );
-    if (caught !== null) await killCaught(world, state, caught, beside);
-    releaseAll(world);
-    if (state.storage === 'away') await world.storage.back();
-    if (caught !== null) return true;
-    world.timeline.note('not hit', null, { state: state.name, tries });
-    for (const job of act.jobs.slice(0, 4)) callers.start(again(job, tries));
-    if (act.batch !== null) callers.startBatch({ ...act.batch, id: `${act.batch.id}-again${tries}` });
-  }
-  return false;
-}
-
-/** A fresh job of the same kind. */
-function again(job: PlannedJob, tries: number): PlannedJob {
-  const id = `${job.id}-again${tries}`;
-  const { prompt } = job.input;
-  return {
-    ...job,
-    id,
-    input: { ...job.input, ...(prompt === undefined ? {} : { prompt: `chaos ${id}` }) },
-    envelope: { ...job.envelope, metadata: { chaos: id } },
+  const storageTurns = new Turns();
+  const [hits, restarts] = [new Map<string, number>(), [] as Promise<void>[]];
+  const feelings: { readonly name: string; readonly felt: Promise<Felt> }[] = [];
+  const begin = ({ name, jobs, batch }: Act): void => {
+    world.timeline.note('act', null, { name });
+    for (const job of jobs) callers.start(job);
+    if (batch !== null) callers.startBatch(batch);
   };
+  let reached = 0;
+  const playKills = async (): Promise<void> => {
+    for (const [at, act] of plan.acts.entries()) {
+      reached = at;
+      if (act.kind !== 'kill') continue;
+      begin(act);
+      const state = named(STATES, act.name);
+      const kill = (): Promise<boolean> => killIn({ world, state, act, callers, restarts });
+      const isHit = await (state.storage === undefined ? kill() : storageTurns.take(kill));
+      hits.set(act.name, isHit ? 1 : 0);
+    }
+  };
+  const playFaults = async (): Promise<void> => {
+    for (const [at, act] of plan.acts.entries()) {
+      if (act.kind !== 'fault') continue;
+      await until('the kills get there', () => reached >= at, KILLS_WITHIN_MS);
+      begin(act);
+      const fault = named(FAULTS, act.name);
+      const play = (): Promise<Felt> => fault.act(world, buildRandom(plan.seed + at, act.name));
+      const felt = fault.movesStorage === true ? storageTurns.take(play) : play();
+      feelings.push({ name: act.name, felt });
+      if (fault.isBeside !== true) await felt;
+      await pause(BETWEEN_FAULTS_MS);
+    }
+  };
+  await Promise.all([playKills(), playFaults()]);
+  await Promise.all(restarts);
+  return { hits, felt: await readFelt(feelings) };
 }
 
-async function killCaught(
-  world: World,
-  state: NamedState,
-  { process: caught, point }: Caught,
-  beside: Promise<void>[],
-): Promise<void> {
-  const process = world.processes.find(({ name }) => name === caught);
-  if (process === undefined) throw new Error(`${caught} is no process`);
-  const job = point.link === 'redis' ? /job_[0-9a-z-]+/.exec(point.args.join(' '))?.[0] : undefined;
-  await process.kill({ state: state.name, ...(job === undefined ? {} : { job }) });
-  beside.push(pause(DEAD_MS).then(() => process.start()));
+async function readFelt(
+  feelings: readonly { readonly name: string; readonly felt: Promise<Felt> }[],
+): Promise<Map<string, number>> {
+  const faults = await Promise.all(feelings.map(async ({ name, felt }) => ({ name, ask: await felt })));
+  const felt = new Map<string, number>();
+  const areAllFelt = async (): Promise<boolean> => {
+    for (const { name, ask } of faults) felt.set(name, await ask());
+    return [...felt.values()].every((times) => times > 0);
+  };
+  await until('every fault was met', areAllFelt, FELT_WITHIN_MS).catch(() => undefined);
+  return felt;
 }
 
-function enoughUp(world: World, role: Role): Promise<true> {
-  const isUp = (): boolean => world.processes.filter((one) => one.role === role && one.condition === 'up').length >= 2;
-  return until(`two of ${role} are up`, () => isUp(), 60_000);
-}
-
-/** No call starts while storage is away: those whose answers are to be spooled have to be under way before. */
-async function storageAwayUnderCalls({ simulator, storage }: World): Promise<void> {
-  await simulator.settings({ latencyScale: SLOW_SCALE });
-  await until('calls are under way', async () => (await simulator.stats()).inFlight >= 2, UNDER_WAY_WITHIN_MS).catch(
-    () => undefined, // the state may be reached all the same
-  );
-  await storage.away();
-  await simulator.settings({ latencyScale: LATENCY_SCALE });
-}
-
-/** Not an error when nothing gets there: the state then is not hit, and the run says so. */
-async function untilSpooled({ redis }: World): Promise<void> {
-  await until(
-    'an answer is spooled',
-    async () => (await redis.zcard('{darkroom}:spooled')) > 0,
-    SPOOLED_WITHIN_MS,
-  ).catch(() => undefined);
-}
-
-/** What a trap has stopped in processes that live on. */
-function releaseAll({ proxies, front }: World): void {
-  front.release();
-  for (const { redis, s3, upstream } of proxies.values()) for (const proxy of [redis, s3, upstream]) proxy.release();
+function named<T extends { readonly name: string }>(list: readonly T[], name: string): T {
+  const found = list.find((one) => one.name === name);
+  if (found === undefined) throw new TypeError(`nothing is called ${name}`);
+  return found;
 }

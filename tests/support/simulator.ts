@@ -49,6 +49,12 @@ export interface Stats {
   readonly rejected429: number;
 }
 
+export interface OpenFault {
+  readonly id: string;
+  /** How often it will act; null = until removed. */
+  readonly count: number | null;
+}
+
 export class Simulator {
   readonly url: string;
 
@@ -56,8 +62,16 @@ export class Simulator {
     this.url = url;
   }
 
-  async fault(kind: string, options: FaultOptions = {}): Promise<void> {
-    await this.#call('POST', '/_sim/faults', { kind, ...options });
+  /** The fault's id. */
+  async fault(kind: string, options: FaultOptions = {}): Promise<string> {
+    const { id } = (await this.#call('POST', '/_sim/faults', { kind, ...options })) as { id: string };
+    return id;
+  }
+
+  /** Those that still act. */
+  async faults(): Promise<readonly OpenFault[]> {
+    const { faults } = (await this.#call('GET', '/_sim/faults')) as { faults: OpenFault[] };
+    return faults;
   }
 
   async clearFaults(): Promise<void> {

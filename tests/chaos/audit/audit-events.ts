@@ -4,10 +4,12 @@ import type { HeardEvent } from '../load/notes.ts';
 import type { Books, DeliveryBook, Findings, JobBook, Violation } from './books.ts';
 
 export function auditEvents(books: Books): Findings {
-  const ofStreams = books.streams.map((heard, at) =>
-    withUntold(auditHeard(`follower ${at + 1}`, heard, books.jobs, expectedOfStream), heard, books.jobs),
-  );
-  const types = new Map(books.streams.flat().map(({ id, type }) => [id, type]));
+  const ofStreams = books.streams.map(({ account, heard }, at) => {
+    const jobs = books.jobs.filter((job) => job.account === account);
+    return withUntold(auditHeard(`follower ${at + 1}`, heard, jobs, expectedOfStream), heard, jobs);
+  });
+  const told = books.streams.flatMap(({ heard }) => heard);
+  const types = new Map(told.map(({ id, type }) => [id, type]));
   const wanting = new Set(books.notes.filter(({ job }) => job.webhook !== null).flatMap(({ jobIds }) => jobIds));
   const ofHooks = auditHeard(
     'receiver',
@@ -20,7 +22,7 @@ export function auditEvents(books: Books): Findings {
   const all = [...ofStreams, { ...ofHooks, missing: ofHooks.missing.filter(({ id }) => !refused.has(id)) }];
   return {
     figures: {
-      'events heard by followers': books.streams.flat().length,
+      'events heard by followers': told.length,
       'webhooks received': books.webhooks.length,
       '  not yet: refused by their receiver': ofHooks.missing.length - (all.at(-1)?.missing.length ?? 0),
       'events missing': sum(all, ({ missing }) => missing.length),

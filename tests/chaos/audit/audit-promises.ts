@@ -28,6 +28,7 @@ export function auditPromises(books: Books): Findings {
         message: `${process} ${JSON.stringify(facts)}`,
       })),
     ...twiceMade(books),
+    ...strangers(books),
     ...books.batches.flatMap(wrongBatch),
     ...books.notes.flatMap((note) => wrongAnswer(byId, note)),
   ];
@@ -75,6 +76,14 @@ function twiceMade({ jobs }: Books): Violation[] {
       jobId: same[0]?.job.id ?? null,
       message: same.map(({ job }) => `${job.id} ${job.status} created ${job.created_at}`).join(', '),
     }));
+}
+
+/** What one account has asked for stands in its own list and in no other. */
+function strangers({ jobs, notes }: Books): Violation[] {
+  const asked = new Map(notes.flatMap(({ job, jobIds }) => jobIds.map((id) => [id, job.account] as const)));
+  return jobs
+    .filter(({ account, job }) => (asked.get(job.id) ?? account) !== account)
+    .map(({ account, job }) => ({ kind: 'job of another account', jobId: job.id, message: `listed for ${account}` }));
 }
 
 function wrongBatch({ note, status, lines }: BatchBook): Violation[] {

@@ -1,6 +1,6 @@
 // Never pay twice, never lose a paid image: what the upstream billed against what Darkroom asked for, recorded and stored.
-import type { Books, Findings, JobBook, Violation } from './books.ts';
-import { frozenMs, isDown, killAfter } from './processes.ts';
+import type { AttemptBook, Books, Findings, JobBook, Violation } from './books.ts';
+import { frozenMs, isCutOff, isDown, killAfter } from './processes.ts';
 import { isFlagged, type Purchase, purchasesOf } from './purchases.ts';
 
 /** A worker has stored or spooled what it was answered within this, and noted it. */
@@ -84,12 +84,13 @@ function isImage({ key }: { readonly key: string }): boolean {
 function fateOf(books: Books, purchase: Purchase, isStored: boolean, isRecorded: boolean): Fate {
   const { attempt, job, delivered } = purchase;
   if (isStored) return isRecorded || isScaled(job) ? 'stored' : 'stored, and not listed by its job';
+  if (books.hasLinks && isLost(purchase)) return 'answered, but its link died';
   if (!isAnswered(books, purchase) || delivered === null) {
     return attempt?.code === 'worker_lost'
       ? 'not answered: in flight at a kill'
       : 'not answered: lost upstream or on the way';
   }
-  if (books.hasLinks && isLost(purchase)) return 'answered, but its link died';
+  if (hasTwin(purchase)) return 'answered after another attempt had brought the image';
   if (purchase.spooledAt !== null)
     return wasOvertaken(purchase) ? 'answered after another attempt had brought the image' : 'spooled and missing';
   const { process, at } = delivered;
@@ -100,8 +101,7 @@ function fateOf(books: Books, purchase: Purchase, isStored: boolean, isRecorded:
     return 'answered, but its link died';
   if (attempt !== null && at - attempt.at >= TIMEOUT_MS) {
     // Its worker no longer waited for it, or another one had taken the call up by then.
-    const isFilled = attempt.images.every((index) => job?.job.images.some((image) => image.index === index));
-    return isFilled
+    return job !== null && areThere(job, attempt)
       ? 'answered after another attempt had brought the image'
       : 'not answered: lost upstream or on the way';
   }
@@ -111,13 +111,30 @@ function fateOf(books: Books, purchase: Purchase, isStored: boolean, isRecorded:
 /** The whole reply, images and all, has reached a living worker. */
 function isAnswered({ timeline }: Books, { delivered, request }: Purchase): boolean {
   if (delivered === null || delivered.status !== 200 || request.outcome !== 'answered') return false;
-  return !isDown(timeline, delivered.process, delivered.at);
+  return !isDown(timeline, delivered.process, delivered.at) && !isCutOff(timeline, delivered.process, delivered.at);
 }
 
 /** A frozen worker's answer may be spooled after its call was sent again; once it is, the call is not sent again. */
 function wasOvertaken({ job, attempt, spooledAt }: Purchase): boolean {
   if (job === null || attempt === null || spooledAt === null) return false;
   return job.attempts.some(({ call, seq, at }) => call === attempt.call && seq > attempt.seq && at <= spooledAt);
+}
+
+/** Two attempts of a call whose worker was taken for lost ran side by side, and the other one brought the images. */
+function hasTwin({ job, attempt }: Purchase): boolean {
+  if (job === null || attempt === null || !areThere(job, attempt)) return false;
+  return job.attempts.some(
+    (other) =>
+      other.call === attempt.call &&
+      other.seq !== attempt.seq &&
+      other.at <= (attempt.endedAt ?? 0) &&
+      attempt.at <= (other.endedAt ?? 0) &&
+      (isFlagged(other) || isFlagged(attempt)),
+  );
+}
+
+function areThere({ job }: JobBook, { images }: AttemptBook): boolean {
+  return images.every((index) => job.images.some((image) => image.index === index));
 }
 
 /** The job says itself that an image of this attempt was paid for and is lost. */
@@ -131,7 +148,9 @@ function isScaled(job: JobBook | null): boolean {
 }
 
 /** What is wrong with an image's fate; null when nothing is. */
-function wrongOf(fate: Fate, { attempt }: Purchase): string | null {
+function wrongOf(fate: Fate, purchase: Purchase): string | null {
+  const { attempt } = purchase;
+  if (hasTwin(purchase)) return null;
   if (fate === 'answered and missing' || fate === 'spooled and missing') return fate;
   if (fate === 'stored' || fate === 'answered, but its link died') return null;
   return attempt !== null && isFlagged(attempt) ? null : `${fate}, and not shown`;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { HeardEvent } from '../load/notes.ts';
 import { audit } from './auditor.ts';
 import type { AttemptBook, Books, JobBook } from './books.ts';
 import { goodBooks, type Name, shaOf } from './test-books.ts';
@@ -28,6 +29,10 @@ function withUsage(cost: number, extra: number): (book: JobBook) => JobBook {
     ...book,
     job: { ...book.job, usage: { ...book.job.usage, cost_usd: cost, possible_extra_cost_usd: extra } },
   });
+}
+
+function withHeard(change: (heard: readonly HeardEvent[]) => readonly HeardEvent[]): Damage {
+  return (books) => ({ ...books, streams: books.streams.map((one) => ({ ...one, heard: change(one.heard) })) });
 }
 
 /** The job's only image is neither listed nor stored. */
@@ -115,6 +120,30 @@ const DAMAGES: readonly (readonly [kind: string, what: string, damage: Damage])[
     (books) => ({
       ...books,
       timeline: [...books.timeline, { at: 1, what: 'ended by itself', process: 'worker-1', facts: {} }],
+    }),
+  ],
+  [
+    'job of another account',
+    'a job stands in a list it was not asked for',
+    withJob('good', (book) => ({ ...book, account: 'two' })),
+  ],
+  [
+    'bought twice, though on_unknown is fail',
+    'its caller had forbidden it',
+    (books) => ({
+      ...books,
+      notes: books.notes.map((note) => ({ ...note, job: { ...note.job, envelope: { on_unknown: 'fail' } } })),
+    }),
+  ],
+  [
+    'bought again with another upstream key',
+    'one key was billed, then another',
+    (books) => ({
+      ...books,
+      ledger: {
+        ...books.ledger,
+        requests: books.ledger.requests.map((one) => (one.id === 'req_again_2' ? { ...one, key: 'k002' } : one)),
+      },
     }),
   ],
   [
@@ -211,19 +240,14 @@ const DAMAGES: readonly (readonly [kind: string, what: string, damage: Damage])[
   ],
   ['cost too low', 'less is told than was billed', withJob('again', withUsage(0.01, 0))],
   ['cost too high', 'more is told than was billed', withJob('good', withUsage(0.03, 0))],
-  [
-    'event missing',
-    'a follower missed one',
-    (books) => ({ ...books, streams: books.streams.map((heard) => heard.slice(1)) }),
-  ],
+  ['event missing', 'a follower missed one', withHeard((heard) => heard.slice(1))],
   [
     'event missing',
     'a job has ended, and never said so',
     (books) =>
-      withJob('sync', (book) => ({ ...book, sequence: 2 }))({
-        ...books,
-        streams: books.streams.map((heard) => heard.filter(({ id }) => id !== 'evt_sync_3')),
-      }),
+      withJob('sync', (book) => ({ ...book, sequence: 2 }))(
+        withHeard((heard) => heard.filter(({ id }) => id !== 'evt_sync_3'))(books),
+      ),
   ],
   [
     'event missing',
@@ -233,10 +257,7 @@ const DAMAGES: readonly (readonly [kind: string, what: string, damage: Damage])[
   [
     'event doubled under another id',
     'an end was told twice',
-    (books) => ({
-      ...books,
-      streams: books.streams.map((heard) => [...heard, { ...first(heard.slice(2)), id: 'evt_good_9' }]),
-    }),
+    withHeard((heard) => [...heard, { ...first(heard.slice(2)), id: 'evt_good_9' }]),
   ],
   [
     'npm run audit finds a problem',
@@ -293,6 +314,38 @@ describe('the auditor lets pass', () => {
     expect(figures['events doubled under the same id']).toBe(1);
   });
 
+  test('a reply that broke off with its connection before it was read', () => {
+    const lost = withAttempt('good', 1, { outcome: 'unknown', code: 'outcome_unknown' })(
+      withoutImage('good')(goodBooks()),
+    );
+    const cut = { at: 1_000_400, what: 'upstream cut', process: null, facts: {} };
+    expect(kindsOf(lost)).toEqual(['answered and missing']);
+    expect(kindsOf({ ...lost, timeline: [...lost.timeline, cut] })).toEqual([]);
+  });
+
+  test('a second answer while the first attempt, taken for lost, brought the image', () => {
+    const books = withJob('again', (book) => ({
+      ...book,
+      attempts: book.attempts.map((row) => ({
+        ...row,
+        outcome: 'succeeded',
+        requestId: `req_again_${row.seq}`,
+        endedAt: 1_001_400,
+        costUsd: 0.01,
+        code: row.seq === 1 ? 'worker_lost' : null,
+      })),
+      job: { ...book.job, images: book.job.images.map((image) => ({ ...image, sha256: shaOf('again', 1) })) },
+    }))(goodBooks());
+    const delivered = [
+      ...books.delivered,
+      { requestId: 'req_again_1', process: 'worker-1', at: 1_001_350, status: 200 },
+    ];
+    const objects = books.objects.map((one) =>
+      one.key.includes('again') ? { ...one, sha256: shaOf('again', 1) } : one,
+    );
+    expect(kindsOf({ ...books, delivered, objects })).toEqual([]);
+  });
+
   test('an event its receiver has refused and is still to get', () => {
     const books = goodBooks();
     const [heard, ...rest] = books.webhooks;
@@ -302,7 +355,7 @@ describe('the auditor lets pass', () => {
 
   test('one end for each run of a job', () => {
     const books = withJob('good', (book) => ({ ...book, job: { ...book.job, run: 2 } }))(goodBooks());
-    const twice = books.streams.map((heard) => [...heard, { ...first(heard.slice(2)), id: 'evt_good_4' }]);
-    expect(kindsOf({ ...books, streams: twice })).toEqual([]);
+    const twice = withHeard((heard) => [...heard, { ...first(heard.slice(2)), id: 'evt_good_4' }]);
+    expect(kindsOf(twice(books))).toEqual([]);
   });
 });

@@ -4,11 +4,14 @@ import { auditCosts } from './audit-costs.ts';
 import { auditEvents } from './audit-events.ts';
 import { auditPromises } from './audit-promises.ts';
 import { auditPurchases } from './audit-purchases.ts';
+import { auditRepeats } from './audit-repeats.ts';
 import { auditStorage } from './audit-storage.ts';
 import type { Books, Findings, Violation } from './books.ts';
 
 export function audit(books: Books): Findings {
-  const parts = [auditPromises, auditPurchases, auditStorage, auditCosts, auditEvents].map((part) => part(books));
+  const parts = [auditPromises, auditPurchases, auditRepeats, auditStorage, auditCosts, auditEvents].map((part) =>
+    part(books),
+  );
   return {
     figures: Object.assign({}, ...parts.map(({ figures }) => figures)) as Findings['figures'],
     violations: [...parts.flatMap(({ violations }) => violations), ...problemsOf(books)],

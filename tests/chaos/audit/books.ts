@@ -3,6 +3,7 @@ import type { Job } from '../../support/api.ts';
 import type { Ledger } from '../../support/simulator.ts';
 import type { BatchNote, CallerNote, HeardEvent } from '../load/notes.ts';
 import type { Unrest } from '../rest.ts';
+import type { AccountName } from '../world/accounts.ts';
 import type { StoredObject } from '../world/storage.ts';
 import type { TimelineEntry } from '../world/timeline.ts';
 import type { DeliveredReply, SpooledAnswer } from '../world/wire-notes.ts';
@@ -18,6 +19,8 @@ export interface AttemptBook {
   readonly outcome: string | null;
   readonly code: string | null;
   readonly requestId: string | null;
+  /** The last 4 characters of its upstream key; null when they are not known. */
+  readonly key: string | null;
   readonly images: readonly number[];
   /** Known to be paid; null when it is not known, or has no price. */
   readonly costUsd: number | null;
@@ -26,6 +29,8 @@ export interface AttemptBook {
 }
 
 export interface JobBook {
+  /** Under whose key it was found. */
+  readonly account: AccountName;
   readonly job: Job;
   readonly attempts: readonly AttemptBook[];
   /** Events it had. */
@@ -45,6 +50,12 @@ export interface DeliveryBook {
   readonly tries: readonly { readonly status: number | null; readonly error: string | null }[];
 }
 
+/** What one follower of an account's events was told. */
+export interface Stream {
+  readonly account: AccountName;
+  readonly heard: readonly HeardEvent[];
+}
+
 /** What `npm run audit` says. */
 export interface SystemAudit {
   readonly problems: readonly { readonly kind: string; readonly count: number; readonly first: string }[];
@@ -62,8 +73,7 @@ export interface Books {
   readonly delivered: readonly DeliveredReply[];
   /** Answers Redis knows to lie in a spool, or have lain there. */
   readonly spooled: readonly SpooledAnswer[];
-  /** One list for each follower. */
-  readonly streams: readonly (readonly HeardEvent[])[];
+  readonly streams: readonly Stream[];
   /** What the receiver was sent. */
   readonly webhooks: readonly HeardEvent[];
   /** What Darkroom says of it. */

@@ -7,8 +7,9 @@ import { Api, type Job, type JobList } from '../../support/api.ts';
 import type { Callers } from '../load/callers.ts';
 import { type Follower, type Told, toHeard } from '../load/follower.ts';
 import type { BatchNote } from '../load/notes.ts';
-import type { Plan } from '../plan.ts';
+import { accountsOf, type Plan } from '../plan.ts';
 import type { Unrest } from '../rest.ts';
+import { type AccountName, apiKeyOf } from '../world/accounts.ts';
 import type { World } from '../world/world.ts';
 import type { AttemptBook, BatchBook, Books, DeliveryBook, JobBook } from './books.ts';
 import { auditTheSystem } from './system-audit.ts';
@@ -23,31 +24,31 @@ export async function collectBooks(
   followers: readonly Follower[],
   unrest: Unrest,
 ): Promise<Books> {
-  const api = new Api(world.url);
-  const jobs = await readJobs(world, api);
+  const apis = new Map(accountsOf(plan).map((account) => [account, new Api(world.url, apiKeyOf(account))]));
+  const jobs = (await Promise.all([...apis].map(([account, api]) => readJobs(world, account, api)))).flat();
   await untilCaughtUp(jobs, followers);
   return {
     hasLinks: plan.hasLinks,
     notes: callers.notes,
-    batches: await Promise.all(callers.batches.map((note) => readBatchBook(api, note))),
+    batches: await Promise.all(callers.batches.map((note) => readBatchBook(apis.get(note.batch.account), note))),
     jobs,
     ledger: await world.simulator.ledger(),
     objects: await world.storage.objects(),
     delivered: world.wire.delivered,
     spooled: world.wire.spooled,
-    streams: followers.map(({ heard }) => heard),
+    streams: followers.map(({ account, heard }) => ({ account, heard })),
     webhooks: await readWebhooks(world),
-    deliveries: await readDeliveries(api),
+    deliveries: (await Promise.all([...apis.values()].map(readDeliveries))).flat(),
     timeline: world.timeline.entries,
     unrest,
     system: await auditTheSystem(world),
   };
 }
 
-async function readJobs(world: World, api: Api): Promise<JobBook[]> {
+async function readJobs(world: World, account: AccountName, api: Api): Promise<JobBook[]> {
   const books: JobBook[] = [];
   for await (const page of pages<Job>(api, '/v1/jobs?limit=100')) {
-    books.push(...(await Promise.all(page.map((job) => readJobBook(world, job)))));
+    books.push(...(await Promise.all(page.map((job) => readJobBook(world, account, job)))));
   }
   return books;
 }
@@ -64,12 +65,17 @@ async function* pages<T extends { readonly id: string }>(api: Api, path: string)
   }
 }
 
-async function readJobBook({ redis }: World, job: Job): Promise<JobBook> {
+async function readJobBook({ redis, upstreamKeys }: World, account: AccountName, job: Job): Promise<JobBook> {
   const record = await readJob(redis, KEYS, job.id);
-  return { job, attempts: record?.attempts.map(toAttemptBook) ?? [], sequence: record?.sequence ?? 0 };
+  return {
+    account,
+    job,
+    attempts: record?.attempts.map((row) => toAttemptBook(row, upstreamKeys)) ?? [],
+    sequence: record?.sequence ?? 0,
+  };
 }
 
-function toAttemptBook(row: JobRecord['attempts'][number]): AttemptBook {
+function toAttemptBook(row: JobRecord['attempts'][number], upstreamKeys: World['upstreamKeys']): AttemptBook {
   return {
     call: row.call,
     seq: row.seq,
@@ -80,6 +86,7 @@ function toAttemptBook(row: JobRecord['attempts'][number]): AttemptBook {
     outcome: row.outcome,
     code: row.code ?? null,
     requestId: row.requestId ?? null,
+    key: upstreamKeys.keys[upstreamKeys.names.indexOf(row.upstreamKey)]?.slice(-4) ?? null,
     images: row.images,
     costUsd: toUsd(row.costMicroUsd),
     extraUsd: toUsd(row.extraMicroUsd),
@@ -92,10 +99,11 @@ function toUsd(microUsd: number | null | undefined): number | null {
 
 /** Followers hear of the last events a moment after they happened; those who never do are the auditor's. */
 async function untilCaughtUp(jobs: readonly JobBook[], followers: readonly Follower[]): Promise<void> {
-  const expected = jobs.reduce((sum, { sequence }) => sum + sequence, 0);
+  const expectedOf = (account: AccountName): number =>
+    jobs.reduce((sum, job) => sum + (job.account === account ? job.sequence : 0), 0);
   const deadline = performance.now() + CATCH_UP_MS;
-  const isBehind = ({ heard }: Follower): boolean =>
-    new Set(heard.filter(({ subject }) => subject.startsWith('job_')).map(({ id }) => id)).size < expected;
+  const isBehind = ({ account, heard }: Follower): boolean =>
+    new Set(heard.filter(({ subject }) => subject.startsWith('job_')).map(({ id }) => id)).size < expectedOf(account);
   while (followers.some(isBehind) && performance.now() < deadline) await pause(100);
 }
 
@@ -123,8 +131,8 @@ interface PublicBatch {
   readonly error_file_id: string | null;
 }
 
-async function readBatchBook(api: Api, note: BatchNote): Promise<BatchBook> {
-  if (note.batchId === null) return { note, status: null, lines: new Map() };
+async function readBatchBook(api: Api | undefined, note: BatchNote): Promise<BatchBook> {
+  if (note.batchId === null || api === undefined) return { note, status: null, lines: new Map() };
   const batch = (await api.request('GET', `/v1/batches/${note.batchId}`)).json as PublicBatch;
   const files = [batch.output_file_id, batch.error_file_id].filter((id) => typeof id === 'string');
   const texts = await Promise.all(files.map(async (id) => (await api.request('GET', `/v1/files/${id}/content`)).text));

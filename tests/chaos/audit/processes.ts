@@ -15,6 +15,19 @@ export function isDown(timeline: readonly TimelineEntry[], process: string, at: 
   return before !== undefined && /^(kill|stop|gone|start|would not start|ended by itself)$/.test(before.what);
 }
 
+/** A connection that breaks takes what its process has not read yet with it. */
+const UNREAD_MS = 1_500;
+
+/** Whether all connections broke so soon after `at` that the process may not have read what was sent to it by then. */
+export function isCutOff(timeline: readonly TimelineEntry[], process: string, at: number): boolean {
+  return timeline.some(
+    (entry) =>
+      entry.what === 'upstream cut' &&
+      entry.at >= at &&
+      entry.at - at - frozenMs(timeline, process, at, entry.at) <= UNREAD_MS,
+  );
+}
+
 /** How long the process stood still between two moments, ms. */
 export function frozenMs(timeline: readonly TimelineEntry[], process: string, from: number, to: number): number {
   let total = 0;

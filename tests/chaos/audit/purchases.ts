@@ -66,11 +66,15 @@ function pair(requests: readonly LedgerRequest[], jobs: readonly JobBook[]): Pai
     .filter(({ id }) => !byId.has(id))
     .toSorted((a, b) => a.at - b.at)
     .map((request): Pair => {
-      const at = left.findLastIndex(({ attempt }) => attempt.at <= request.at);
+      const at = left.findLastIndex(({ attempt }) => attempt.at <= request.at && mayHaveKey(attempt, request));
       const [row] = at < 0 ? [] : left.splice(at, 1);
       return { request, attempt: row?.attempt ?? null, job: row?.job ?? null };
     });
   return [...known, ...unknown];
+}
+
+function mayHaveKey({ key }: AttemptBook, request: LedgerRequest): boolean {
+  return key === null || request.key === null || key === request.key;
 }
 
 /** Nobody can know what came of the request: what it may have cost is shown, and it may be made once more. */

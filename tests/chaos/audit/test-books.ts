@@ -37,7 +37,7 @@ export function goodBooks(): Books {
     })),
     batches: [
       {
-        note: { batch: { id: 'b', lines: 1 }, batchId: 'batch_b' },
+        note: { batch: { id: 'b', account: 'one', lines: 1 }, batchId: 'batch_b' },
         status: 'completed',
         lines: new Map([['line-0', 1]]),
       },
@@ -53,7 +53,7 @@ export function goodBooks(): Books {
       .filter(({ outcome }) => outcome === 'answered')
       .map(({ id }) => ({ requestId: id, process: 'worker-1', at: START + 300, status: 200 })),
     spooled: [],
-    streams: [jobs.flatMap(eventsOf)],
+    streams: [{ account: 'one', heard: jobs.flatMap(eventsOf) }],
     webhooks: jobs
       .flatMap(eventsOf)
       .filter(({ subject, type }) => subject === 'job_good' && type !== 'job.in_progress'),
@@ -75,6 +75,7 @@ function planned(name: Name): PlannedJob {
   return {
     id: name,
     client: name === 'sync' ? 'sync' : 'post',
+    account: 'one',
     operation: 'generation',
     input: { prompt: `chaos ${name}` },
     image: null,
@@ -124,6 +125,7 @@ function attempt(name: Name, seq: number): AttemptBook {
     outcome: 'succeeded',
     code: null,
     requestId: `req_${name}_${seq}`,
+    key: null,
     images: [0],
     costUsd: PRICE_USD,
     extraUsd: null,
@@ -144,7 +146,7 @@ function jobBook(name: Name, attempts: readonly AttemptBook[]): JobBook {
     progress: { images_requested: 1 },
     usage: { cost_usd: PRICE_USD, possible_extra_cost_usd: attempts.length === 2 ? PRICE_USD : 0 },
   } as unknown as Job;
-  return { job, attempts, sequence: 3 };
+  return { account: 'one', job, attempts, sequence: 3 };
 }
 
 function eventsOf({ job }: JobBook): HeardEvent[] {

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import OpenAI, { APIError, toFile } from 'openai';
 import { dataUrl, png } from '../../support/pictures.ts';
+import { type AccountName, apiKeyOf } from '../world/accounts.ts';
 import { type BatchNote, type CallerNote, openNote } from './notes.ts';
 import type { PlannedBatch, PlannedJob } from './planned-jobs.ts';
 
@@ -20,6 +21,7 @@ export interface Callers {
 
 export interface CallersOptions {
   readonly url: string;
+  readonly accounts: readonly AccountName[];
   /** Of the receiver; `/live` and `/tired` are under it. */
   readonly hookUrl: string;
 }
@@ -28,10 +30,15 @@ const PICTURE = png(64);
 const GIVE_UP_MS = 60_000;
 
 /** Uploads what edits refer to first; the service has to be well. */
-export async function openCallers({ url, hookUrl }: CallersOptions): Promise<Callers> {
-  const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: 'dk_unused', timeout: GIVE_UP_MS });
-  const file = await openai.files.create({ file: await pictureFile(), purpose: 'vision' });
-  const caller = { openai, url, hookUrl, fileId: file.id };
+export async function openCallers({ url, hookUrl, accounts }: CallersOptions): Promise<Callers> {
+  const callers = new Map(
+    await Promise.all(accounts.map(async (account) => [account, await openCaller(url, hookUrl, account)] as const)),
+  );
+  const callerOf = (account: AccountName): Caller => {
+    const caller = callers.get(account);
+    if (caller === undefined) throw new TypeError(`account ${account} is not of this run`);
+    return caller;
+  };
   const notes: CallerNote[] = [];
   const batches: BatchNote[] = [];
   const running: Promise<void>[] = [];
@@ -41,12 +48,12 @@ export async function openCallers({ url, hookUrl }: CallersOptions): Promise<Cal
     start(job) {
       const note = openNote(job);
       notes.push(note);
-      running.push(run(caller, note));
+      running.push(run(callerOf(job.account), note));
     },
     startBatch(batch) {
       const note: BatchNote = { batch, batchId: null };
       batches.push(note);
-      running.push(createBatch(caller, note));
+      running.push(createBatch(callerOf(batch.account), note));
     },
     async done() {
       await Promise.all(running);
@@ -54,9 +61,17 @@ export async function openCallers({ url, hookUrl }: CallersOptions): Promise<Cal
   };
 }
 
-interface Caller extends CallersOptions {
+/** One account's. */
+interface Caller {
+  readonly hookUrl: string;
   readonly openai: OpenAI;
   readonly fileId: string;
+}
+
+async function openCaller(url: string, hookUrl: string, account: AccountName): Promise<Caller> {
+  const openai = new OpenAI({ baseURL: `${url}/v1`, apiKey: apiKeyOf(account), timeout: GIVE_UP_MS });
+  const file = await openai.files.create({ file: await pictureFile(), purpose: 'vision' });
+  return { openai, hookUrl, fileId: file.id };
 }
 
 async function run(caller: Caller, note: CallerNote): Promise<void> {

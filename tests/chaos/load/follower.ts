@@ -1,9 +1,11 @@
 // A caller that follows the account's event stream through everything: comes back with Last-Event-ID whenever the line
 // breaks, and writes down each event it was told.
 import { setTimeout as pause } from 'node:timers/promises';
+import { type AccountName, apiKeyOf } from '../world/accounts.ts';
 import type { HeardEvent } from './notes.ts';
 
 export interface Follower {
+  readonly account: AccountName;
   readonly heard: readonly HeardEvent[];
   /** How often the line broke. */
   readonly breaks: number;
@@ -12,14 +14,17 @@ export interface Follower {
 
 const COME_BACK_MS = 200;
 
-export function startFollower(url: string): Follower {
+export function startFollower(url: string, account: AccountName): Follower {
   const stopping = new AbortController();
   const heard: HeardEvent[] = [];
   let breaks = 0;
   let lastId = '';
   const read = async (): Promise<void> => {
     const reply = await fetch(`${url}/v1/events`, {
-      headers: lastId === '' ? {} : { 'last-event-id': lastId },
+      headers: {
+        authorization: `Bearer ${apiKeyOf(account)}`,
+        ...(lastId === '' ? {} : { 'last-event-id': lastId }),
+      },
       signal: stopping.signal,
     });
     if (reply.status >= 500) return; // an API that is on its way up or down
@@ -50,6 +55,7 @@ export function startFollower(url: string): Follower {
   };
   const following = follow();
   return {
+    account,
     heard,
     get breaks() {
       return breaks;

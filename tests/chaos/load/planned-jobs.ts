@@ -1,6 +1,7 @@
 // The jobs of a plan: what is asked, by what kind of client, and what that client does afterwards. Each has a prompt of
 // its own, which finds it again in every book. Pure.
 import type { Random } from '../random.ts';
+import type { AccountName } from '../world/accounts.ts';
 
 /**
  * How a job is asked for: `post` POST /v1/jobs with the SDK's retries · `keyed` the same twice under one idempotency key ·
@@ -12,6 +13,7 @@ export interface PlannedJob {
   /** Unique in a run: `7-12-3`. */
   readonly id: string;
   readonly client: Client;
+  readonly account: AccountName;
   readonly operation: 'generation' | 'edit' | 'variation';
   /** OpenAI's body without the input image. */
   readonly input: Readonly<Record<string, unknown>>;
@@ -27,6 +29,7 @@ export interface PlannedJob {
 /** A batch, whose lines are jobs. */
 export interface PlannedBatch {
   readonly id: string;
+  readonly account: AccountName;
   readonly lines: number;
 }
 
@@ -39,6 +42,8 @@ export interface JobsOptions {
   readonly bait: Bait | null;
   readonly isShort: boolean;
   readonly hasLinks: boolean;
+  /** The second asks for a third. */
+  readonly hasTwoAccounts: boolean;
 }
 
 const MODELS = ['gpt-image-2', 'gpt-image-2.6-flare', 'gpt-image-2.5-sunburst', 'gpt-image-2.5-flare'] as const;
@@ -51,7 +56,7 @@ export function planJobs(random: Random, options: JobsOptions): PlannedJob[] {
 }
 
 /** The first jobs of an act are its bait. */
-function planJob(random: Random, { seed, act, bait, hasLinks }: JobsOptions, at: number): PlannedJob {
+function planJob(random: Random, { seed, act, bait, hasLinks, hasTwoAccounts }: JobsOptions, at: number): PlannedJob {
   const id = `${seed}-${act}-${at}`;
   const isBait = at < 4;
   const image =
@@ -63,6 +68,7 @@ function planJob(random: Random, { seed, act, bait, hasLinks }: JobsOptions, at:
   return {
     id,
     client,
+    account: hasTwoAccounts && random.chance(1 / 3) ? 'two' : 'one',
     operation,
     image: operation === 'generation' || client === 'sync-edit' ? null : image,
     input: inputOf(random, id, operation, hasLinks && client !== 'sync-edit'),
@@ -70,6 +76,8 @@ function planJob(random: Random, { seed, act, bait, hasLinks }: JobsOptions, at:
     envelope: {
       ...(random.chance(0.3) ? { priority: random.pick(['high', 'low'] as const) } : {}),
       ...(random.chance(0.05) && !isBait ? { expires_after: 1 } : {}),
+      // A form has no such field.
+      ...(random.chance(0.15) && client !== 'sync-edit' ? { on_unknown: 'fail' } : {}),
       metadata: { chaos: id },
     },
     afterwards,

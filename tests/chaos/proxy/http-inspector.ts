@@ -41,6 +41,9 @@ export function inspectHttp(link: HttpPoint['link'], process: string | null, wat
       if (!toClient.isHeld && toClient.isOpen) ask(toClient, { ...point, kind: 'whole' });
     };
     return {
+      get isBusy() {
+        return asked.length > 0;
+      },
       fromClient(chunk) {
         for (const piece of requests.feed(chunk)) takeRequest(piece);
       },

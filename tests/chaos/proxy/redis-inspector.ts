@@ -26,10 +26,13 @@ export function inspectRedis(process: string, scripts: Scripts, watch: Watch): I
       const point = isPush(frame) ? undefined : asked.shift();
       // An unknown script was not run: the client sends it whole.
       if (point !== undefined && !frame.subarray(0, 10).includes('NOSCRIPT'))
-        askBefore(toClient, watch, { ...point, kind: 'answer', raw: frame.toString('latin1') });
+        askBefore(toClient, watch, toAnswer(point, frame));
       toClient.write(frame);
     };
     return {
+      get isBusy() {
+        return asked.length > 0;
+      },
       fromClient(chunk) {
         if (isSubscribed) return toServer.write(chunk);
         for (const frame of commands.feed(chunk)) takeCommand(frame);
@@ -53,6 +56,17 @@ function toAsked(process: string, words: readonly string[], scripts: Scripts): A
     command,
     step: scripts.nameOf(words),
     args: words.slice(isScript ? 3 : 1),
+  };
+}
+
+/** As text only for who asks: most answers are of no interest. */
+function toAnswer(asked: Asked, frame: Buffer): RedisPoint {
+  return {
+    ...asked,
+    kind: 'answer',
+    get raw() {
+      return frame.toString('latin1');
+    },
   };
 }
 

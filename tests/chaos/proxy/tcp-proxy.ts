@@ -6,6 +6,8 @@ import { Flow } from './flow.ts';
 export interface Inspector {
   fromClient(chunk: Buffer): void;
   fromServer(chunk: Buffer): void;
+  /** Something was asked that is not answered. */
+  readonly isBusy: boolean;
 }
 
 /** Where a connection leads. */
@@ -18,10 +20,14 @@ export type Inspect = (toServer: Flow, toClient: Flow, target: Target) => Inspec
 
 export interface TcpProxy {
   readonly port: number;
-  /** Every connection breaks; new ones are taken. */
-  cut(): void;
-  /** Nothing moves, and connections stay open; `false` lets it move again. */
-  freeze(isFrozen: boolean): void;
+  /** Connections with something under way. */
+  readonly busy: number;
+  /** Pieces that were held up by `slow` so far. */
+  readonly delayed: number;
+  /** Every connection breaks; new ones are taken. How many were busy. */
+  cut(): number;
+  /** Nothing moves, and connections stay open; `false` lets it move again. On how many something waits to move. */
+  freeze(isFrozen: boolean): number;
   /** Each write takes this long. */
   slow(delayMs: number): void;
   /** What inspectors hold back goes on. */
@@ -33,6 +39,7 @@ interface Line {
   readonly client: Socket;
   readonly server: Socket;
   readonly flows: readonly Flow[];
+  readonly inspector: Inspector;
 }
 
 /** `target` is asked for each new connection; null = it is refused. */
@@ -40,10 +47,15 @@ export async function startTcpProxy(target: () => Target | null, inspect: Inspec
   const lines = new Set<Line>();
   let isFrozen = false;
   let delayMs = 0;
+  let delayed = 0;
+  const delay = (): number => {
+    if (delayMs > 0) delayed += 1;
+    return delayMs;
+  };
   const server = createServer({ noDelay: true }, (client) => {
     const to = target();
     if (to === null) return void client.resetAndDestroy();
-    const line = openLine(client, to, inspect, () => delayMs);
+    const line = openLine(client, to, inspect, delay);
     lines.add(line);
     if (isFrozen) setFrozen(line, true);
     const close = (): void => {
@@ -56,18 +68,31 @@ export async function startTcpProxy(target: () => Target | null, inspect: Inspec
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
   });
-  const cut = (): void => {
+  const countBusy = (): number => [...lines].filter(({ inspector }) => inspector.isBusy).length;
+  const cut = (): number => {
+    const busy = countBusy();
     for (const { client, server: behind } of lines) {
       client.resetAndDestroy();
       behind.destroy();
     }
+    return busy;
   };
   return {
     port: (server.address() as AddressInfo).port,
+    get busy() {
+      return countBusy();
+    },
+    get delayed() {
+      return delayed;
+    },
     cut,
     freeze(frozen) {
       isFrozen = frozen;
+      const waiting = [...lines].filter(
+        ({ client, server: behind }) => client.readableLength + behind.readableLength > 0,
+      );
       for (const line of lines) setFrozen(line, frozen);
+      return waiting.length;
     },
     slow(ms) {
       delayMs = ms;
@@ -87,9 +112,16 @@ function openLine(client: Socket, target: Target, inspect: Inspect, delayMs: () 
   const server = connect({ port: target.port, host: '127.0.0.1', noDelay: true });
   const [toServer, toClient] = [new Flow(server, delayMs), new Flow(client, delayMs)];
   const inspector = inspect(toServer, toClient, target);
-  client.on('data', (chunk) => inspector.fromClient(chunk)).on('end', () => toServer.end());
-  server.on('data', (chunk) => inspector.fromServer(chunk)).on('end', () => toClient.end());
-  return { client, server, flows: [toServer, toClient] };
+  client.on('data', (chunk) => atOnce(server, () => inspector.fromClient(chunk))).on('end', () => toServer.end());
+  server.on('data', (chunk) => atOnce(client, () => inspector.fromServer(chunk))).on('end', () => toClient.end());
+  return { client, server, flows: [toServer, toClient], inspector };
+}
+
+/** A chunk is cut into messages, and they go on in one write again. */
+function atOnce(to: Socket, pass: () => void): void {
+  to.cork();
+  pass();
+  to.uncork();
 }
 
 function setFrozen({ client, server }: Line, isFrozen: boolean): void {

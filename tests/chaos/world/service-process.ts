@@ -4,11 +4,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '@darkroom/dev/child.ts';
 import { findFreePort } from '@darkroom/dev/free-port.ts';
-import { until } from '../../support/until.ts';
 import type { Timeline } from './timeline.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const START_MS = 60_000;
+/** What the log says when the process has begun its work; asking its port for it again and again costs more than the start. */
+const LIVE = /"msg":"(?:listening|worker ready)"/;
 const MOST_STARTS = 15;
 const START_AGAIN_MS = 1_000;
 
@@ -22,10 +22,10 @@ export interface ServiceProcess {
   /** Of its HTTP server; null while it is down. */
   readonly port: number | null;
   readonly condition: Condition;
-  /** Starts it and waits until it is live. */
+  /** Starts it, unless it is up or starting, and waits until it is live. */
   start(): Promise<void>;
-  /** SIGKILL; the exit is waited for. */
-  kill(facts?: Readonly<Record<string, unknown>>): Promise<void>;
+  /** SIGKILL; the exit is waited for. Whether it was that which ended it. */
+  kill(facts?: Readonly<Record<string, unknown>>): Promise<boolean>;
   /** SIGTERM; the exit is waited for. */
   stop(): Promise<void>;
   freeze(): void;
@@ -45,13 +45,16 @@ export function buildProcess({ name, role, directory, env, timeline, onLine }: P
   let child: Child | null = null;
   let port: number | null = null;
   let condition: Condition = 'down';
-  const end = async (how: 'kill' | 'stop', facts: Readonly<Record<string, unknown>> = {}): Promise<void> => {
+  let starting: Promise<void> | null = null;
+  const end = async (how: 'kill' | 'stop', facts: Readonly<Record<string, unknown>> = {}): Promise<boolean> => {
     const ending = child;
-    if (ending === null) return;
+    if (ending === null) return false;
     [child, port, condition] = [null, null, 'down'];
     timeline.note(how, name, facts);
     await ending[how]();
-    timeline.note('gone', name);
+    const { signal } = await ending.exited;
+    timeline.note('gone', name, { signal });
+    return signal === 'SIGKILL';
   };
   /** Whether it is live, or was ended by us; false when it ended by itself before. */
   const startOnce = async (): Promise<boolean> => {
@@ -73,19 +76,29 @@ export function buildProcess({ name, role, directory, env, timeline, onLine }: P
       timeline.note(what, name, { code, signal, said: started.lines.slice(-3) });
       return false;
     });
-    const live = until(`${name} is live`, () => child !== started || isLive(chosen), START_MS).then(() => true);
-    if (!(await Promise.race([live, ended]))) return false;
+    const live = started.line(LIVE).then(
+      () => true,
+      () => ended,
+    );
+    if (!(await live)) return false;
     if (child !== started) return true;
     [port, condition] = [chosen, 'up'];
     timeline.note('live', name);
     return true;
   };
   /** Again and again, as a supervisor would: storage may be away just then. */
-  const start = async (): Promise<void> => {
+  const startTillLive = async (): Promise<void> => {
+    if (child !== null) return;
     for (let tries = 1; !(await startOnce()); tries += 1) {
       if (tries === MOST_STARTS) throw new Error(`${name} would not start`);
       await pause(START_AGAIN_MS);
     }
+  };
+  const start = (): Promise<void> => {
+    starting ??= startTillLive().finally(() => {
+      starting = null;
+    });
+    return starting;
   };
   return {
     name,
@@ -98,7 +111,9 @@ export function buildProcess({ name, role, directory, env, timeline, onLine }: P
     },
     start,
     kill: (facts) => end('kill', facts),
-    stop: () => end('stop'),
+    async stop() {
+      await end('stop');
+    },
     freeze() {
       timeline.note('freeze', name);
       child?.signal('SIGSTOP');
@@ -111,8 +126,4 @@ export function buildProcess({ name, role, directory, env, timeline, onLine }: P
       condition = 'up';
     },
   };
-}
-
-async function isLive(port: number): Promise<boolean> {
-  return (await fetch(`http://127.0.0.1:${port}/livez`)).ok;
 }

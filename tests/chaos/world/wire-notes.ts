@@ -20,7 +20,15 @@ export interface SpooledAnswer {
   readonly at: number;
 }
 
+/** A link to an image that was asked for in vain. */
+interface DeadLink {
+  /** Unix ms. */
+  readonly at: number;
+  readonly status: number;
+}
+
 export class WireNotes {
+  readonly deadLinks: DeadLink[] = [];
   readonly delivered: DeliveredReply[] = [];
   readonly spooled: SpooledAnswer[] = [];
 
@@ -29,14 +37,17 @@ export class WireNotes {
     else if (point.link === 'upstream') this.#noteDelivered(point);
   }
 
-  #noteDelivered({ kind, method, requestId, process, status }: HttpPoint): void {
+  #noteDelivered({ kind, method, path, requestId, process, status }: HttpPoint): void {
+    if (kind === 'reply' && method === 'GET' && path.startsWith('/private/') && status >= 400)
+      this.deadLinks.push({ at: Date.now(), status });
     if (kind !== 'whole' || requestId === null || method !== 'POST') return;
     this.delivered.push({ requestId, process, at: Date.now(), status });
   }
 
   /** KEYS: job hash. ARGV: call, attempt, … */
-  #noteSpooled({ kind, step, args, raw, process }: RedisPoint): void {
-    if (kind !== 'answer' || step !== 'note-spooled' || !raw.includes('noted')) return;
+  #noteSpooled(point: RedisPoint): void {
+    const { kind, step, args, process } = point;
+    if (kind !== 'answer' || step !== 'note-spooled' || !point.raw.includes('noted')) return;
     const [key = '', call = '', seq = ''] = args;
     this.spooled.push({
       jobId: key.split(':').at(-1) ?? '',

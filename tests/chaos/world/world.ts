@@ -1,12 +1,14 @@
 // The whole service with everything around it, for one run: 2 APIs behind one address, 3 workers, each process with its
 // own proxies to Redis, storage and upstream; a private Redis that can crash; the simulators.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '@darkroom/dev/child.ts';
+import { findFreePort } from '@darkroom/dev/free-port.ts';
 import { startRedisServer } from '@darkroom/dev/redis-server.ts';
 import { Redis } from 'ioredis';
+import { Api } from '../../support/api.ts';
 import { type Hooks, startHooks } from '../../support/hooks.ts';
 import { Simulator } from '../../support/simulator.ts';
 import { inspectHttp } from '../proxy/http-inspector.ts';
@@ -14,16 +16,22 @@ import type { Watch } from '../proxy/points.ts';
 import { inspectRedis } from '../proxy/redis-inspector.ts';
 import { Scripts } from '../proxy/scripts.ts';
 import { startTcpProxy, type Target, type TcpProxy } from '../proxy/tcp-proxy.ts';
+import { ACCOUNT_ENV, ACCOUNTS, ADMIN_KEY } from './accounts.ts';
 import { startLinkProvider } from './link-provider.ts';
+import type { Log } from './log.ts';
 import { buildProcess, type Env, type Role, type ServiceProcess } from './service-process.ts';
 import { openStorage, type Storage } from './storage.ts';
 import type { Timeline } from './timeline.ts';
 import { Traps } from './traps.ts';
+import { openUpstreamKeys, type UpstreamKeys } from './upstream-keys.ts';
 import { WireNotes } from './wire-notes.ts';
 
 const SIMULATOR = fileURLToPath(new URL('../../../packages/simulator/src/main.ts', import.meta.url));
 const APIS = ['api-1', 'api-2'] as const;
-export const WORKERS = ['worker-1', 'worker-2', 'worker-3'] as const;
+const WORKERS = ['worker-1', 'worker-2', 'worker-3'] as const;
+/** Alone on its host, with little room. */
+export const SMALL_SPOOL_WORKER = WORKERS[2];
+const SMALL_SPOOL = 'spool-small';
 
 /** Of the upstream: calls take some 0.15 s. */
 export const LATENCY_SCALE = 0.02;
@@ -32,11 +40,14 @@ export interface WorldOptions {
   readonly storage: 's3' | 'disk';
   /** All models work upstream, and retired ones are asked for as they are: replies with links. */
   readonly hasLinks: boolean;
+  readonly hasTwoKeys: boolean;
   /** One worker's spool holds little. */
   readonly smallSpoolBytes: number;
   readonly directory: string;
+  /** Node's compile cache of all processes: a third of a worker's start. */
+  readonly cacheDirectory: string;
   readonly timeline: Timeline;
-  readonly onLine: (name: string, line: string) => void;
+  readonly log: Log;
 }
 
 export interface ProcessProxies {
@@ -58,6 +69,12 @@ export interface World {
   readonly redis: Redis;
   readonly traps: Traps;
   readonly timeline: Timeline;
+  readonly log: Log;
+  readonly upstreamKeys: UpstreamKeys;
+  /** With the operator's key. */
+  readonly admin: Api;
+  /** Answers that lie in the small spool. */
+  smallSpoolFiles(): number;
   readonly wire: WireNotes;
   /** SIGKILL, then a new server on the same port and files. */
   crashRedis(): Promise<void>;
@@ -83,7 +100,9 @@ async function start(
   closers: (() => Promise<unknown>)[],
   stop: () => Promise<void>,
 ): Promise<World> {
-  const { directory, timeline, onLine } = options;
+  const { directory, timeline, log } = options;
+  const onLine = (name: string, line: string): void => log.note(name, line);
+  const upstreamKeys = openUpstreamKeys(options.hasTwoKeys, directory);
   const [traps, wire, scripts] = [new Traps(), new WireNotes(), new Scripts()];
   const watch: Watch = (point) => {
     wire.note(point);
@@ -92,9 +111,15 @@ async function start(
   const redisServer = await openCrashingRedis(join(directory, 'redis'), closers);
   const storage = await openStorage(options.storage, directory);
   closers.push(() => storage.stop());
-  const upstream = await startUpstream(options, onLine);
-  closers.push(() => upstream.child.stop());
-  const provider = options.hasLinks ? await startLinkProvider(upstream.port) : null;
+  const upstreamPort = await findFreePort();
+  const links = await startTcpProxy(
+    () => ({ name: 'links', port: upstreamPort }),
+    inspectHttp('upstream', 'links', watch),
+  );
+  closers.push(() => links.stop());
+  const upstream = await startUpstream(options, upstreamPort, links.port, onLine);
+  closers.push(() => upstream.stop());
+  const provider = options.hasLinks ? await startLinkProvider(upstreamPort) : null;
   closers.push(async () => provider?.stop());
   const secret = `whsec_${randomBytes(32).toString('base64')}`;
   const hooks = await startHooks(secret);
@@ -110,7 +135,7 @@ async function start(
     const between: ProcessProxies = {
       redis: await startTcpProxy(to(redisServer.port), inspectRedis(name, scripts, watch)),
       s3: await startTcpProxy(to(s3Port), inspectHttp('s3', name, watch)),
-      upstream: await startTcpProxy(to(provider?.port ?? upstream.port), inspectHttp('upstream', name, watch)),
+      upstream: await startTcpProxy(to(provider?.port ?? upstreamPort), inspectHttp('upstream', name, watch)),
     };
     closers.push(() => Promise.all(Object.values(between).map((proxy: TcpProxy) => proxy.stop())));
     const env: Env = {
@@ -118,7 +143,7 @@ async function start(
       ...storage.envFor(between.s3.port),
       REDIS_URL: `redis://127.0.0.1:${between.redis.port}`,
       ...(role === 'worker'
-        ? { OPENAI_BASE_URL: `http://127.0.0.1:${between.upstream.port}/v1`, OPENAI_API_KEY: 'sk-simulator' }
+        ? { OPENAI_BASE_URL: `http://127.0.0.1:${between.upstream.port}/v1`, ...upstreamKeys.env }
         : {}),
       ...own,
     };
@@ -135,12 +160,16 @@ async function start(
     processes,
     proxies,
     front,
-    simulator: new Simulator(`http://127.0.0.1:${upstream.port}`),
+    simulator: new Simulator(`http://127.0.0.1:${upstreamPort}`),
     storage,
     hooks,
     redis: redisServer.client,
     traps,
     timeline,
+    log,
+    upstreamKeys,
+    admin: new Api(`http://127.0.0.1:${front.port}`, ADMIN_KEY),
+    smallSpoolFiles: () => readdirSync(join(directory, SMALL_SPOOL)).filter((file) => file !== 'host-id').length,
     wire,
     async crashRedis() {
       timeline.note('kill', 'redis');
@@ -153,23 +182,24 @@ async function start(
 
 /** Two workers share a host's spool, the third is alone and has little room. */
 function spoolOf(name: string, { directory, smallSpoolBytes }: WorldOptions): Env {
-  const isAlone = name === WORKERS[2];
-  const folder = join(directory, isAlone ? 'spool-small' : 'spool');
+  const isAlone = name === SMALL_SPOOL_WORKER;
+  const folder = join(directory, isAlone ? SMALL_SPOOL : 'spool');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   return { SPOOL_DIR: folder, ...(isAlone ? { SPOOL_MAX_BYTES: String(smallSpoolBytes) } : {}) };
 }
 
 /** Short times, so that what waits for them fits into a run. */
-function commonEnv({ hasLinks }: WorldOptions, secret: string, frontPort: number): Env {
+function commonEnv({ hasLinks, cacheDirectory }: WorldOptions, secret: string, frontPort: number): Env {
   return {
+    NODE_COMPILE_CACHE: cacheDirectory,
     HOST: '127.0.0.1',
-    AUTH: 'off',
+    ...ACCOUNT_ENV,
     PUBLIC_URL: `http://127.0.0.1:${frontPort}`,
     LOCK_DURATION_MS: '5000',
     CALL_TIMEOUT_MS: '8000',
     SHUTDOWN_TIMEOUT_MS: '2000',
     ALLOW_PRIVATE_URLS: '127.0.0.1',
-    WEBHOOK_SECRET: secret,
+    WEBHOOK_SECRETS: ACCOUNTS.map((account) => `${account}:${secret}`).join(','),
     MODEL_POLICY: hasLinks ? 'passthrough' : 'translate',
   };
 }
@@ -189,9 +219,11 @@ async function endProcess(process: ServiceProcess): Promise<void> {
 }
 
 async function startUpstream(
-  { hasLinks }: WorldOptions,
-  onLine: WorldOptions['onLine'],
-): Promise<{ child: Child; port: number }> {
+  { hasLinks, cacheDirectory }: WorldOptions,
+  port: number,
+  linksPort: number,
+  onLine: (name: string, line: string) => void,
+): Promise<Child> {
   const reality = hasLinks ? ['--reality', 'everything'] : [];
   const child = startChild({
     name: 'upstream',
@@ -200,18 +232,20 @@ async function startUpstream(
       SIMULATOR,
       'upstream',
       '--port',
-      '0',
+      String(port),
+      '--public-url',
+      `http://127.0.0.1:${linksPort}`,
       '--latency-scale',
       String(LATENCY_SCALE),
       '--rendering',
       'fast',
       ...reality,
     ],
-    env: {},
+    env: { NODE_COMPILE_CACHE: cacheDirectory },
     onLine: (line) => onLine('upstream', line),
   });
-  const [, url = ''] = await child.line(/listening on (http:\/\/\S+)/);
-  return { child, port: Number(new URL(url).port) };
+  await child.line(/listening on/);
+  return child;
 }
 
 async function openCrashingRedis(directory: string, closers: (() => Promise<unknown>)[]) {
