@@ -1,5 +1,5 @@
-// When a run is over: nothing is under way any more, whatever was done to it. What does not come to rest within the bound
-// is listed, and is the auditor's to judge.
+// When a run is over: nothing is under way any more, whatever was done to it. What no longer moves and is not at rest is
+// listed, and is the auditor's to judge; a machine that is only slow has its time.
 import { setTimeout as pause } from 'node:timers/promises';
 import { keysOf } from '@darkroom/shared/base/keys.ts';
 import type { Redis } from 'ioredis';
@@ -19,12 +19,15 @@ export interface Unrest {
   readonly dueWebhooks: number;
 }
 
-/** What is left after `withinMs`; all 0 when it came to rest before. */
-export async function untilRest(redis: Redis, withinMs: number): Promise<Unrest> {
+/** What is left when nothing has changed for `stillMs`, and after `withinMs` in any case; all 0 when it came to rest before. */
+export async function untilRest(redis: Redis, stillMs: number, withinMs: number): Promise<Unrest> {
   const deadline = performance.now() + withinMs;
+  let last = { seen: '', at: 0 };
   for (;;) {
     const unrest = await readUnrest(redis);
-    if (isAtRest(unrest) || performance.now() > deadline) return unrest;
+    const [seen, now] = [JSON.stringify(unrest), performance.now()];
+    if (seen !== last.seen) last = { seen, at: now };
+    if (isAtRest(unrest) || now - last.at > stillMs || now > deadline) return unrest;
     await pause(LOOK_EVERY_MS);
   }
 }

@@ -34,8 +34,9 @@ export interface Run {
 
 /** Kept from run to run: a process that is killed writes nothing to it. */
 const CACHE = fileURLToPath(new URL('../../data/chaos/compile-cache', import.meta.url));
-/** From the end of the last fault on: locks, leases and the sweep's second look fit in. */
-const REST_WITHIN_MS = 75_000;
+/** Without any change, after the last fault: locks, leases and the sweep's second look fit in. */
+const STILL_MS = 60_000;
+const REST_WITHIN_MS = 300_000;
 
 /** Leaves nothing behind. */
 export async function runSeed({ seed, isShort, tell }: RunOptions): Promise<Run> {
@@ -68,7 +69,7 @@ async function play(world: World, plan: Plan): Promise<{ books: Books; played: P
     await world.simulator.clearFaults();
     await resumeKeys(world);
     world.timeline.note('faults are over');
-    const unrest = await untilRest(world.redis, REST_WITHIN_MS);
+    const unrest = await untilRest(world.redis, STILL_MS, REST_WITHIN_MS);
     world.timeline.note('at rest', null, { ...unrest });
     await callers.done();
     return { books: await collectBooks(world, plan, callers, followers, unrest), played };
