@@ -1,4 +1,5 @@
-// Which upstream key a call has to keep to. What one key may have charged is not asked of another.
+// Which upstream key a call has to keep to: while its latest attempt may have been charged to one, no other is asked. Once
+// that key has surely refused the repeat which an unknown outcome allows, another may make it: it is no purchase more.
 import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
 
 /**
