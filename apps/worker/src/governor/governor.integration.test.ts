@@ -224,6 +224,20 @@ describe('a 429', () => {
     expect(acquired.waitMs).toBeLessThanOrEqual(3_000);
   });
 
+  test('heard of only when its stop is long over stops nothing again, unless it says for how long', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    const [first, late, later] = [await permit(governor), await permit(governor), await permit(governor)];
+    await refuse(governor, first, said({ 'retry-after-ms': '40' }));
+    await kit.redis.hset(kit.keys(prefix).bucket('default', MODEL), 'notBefore', Date.now() - 5_000);
+    await refuse(governor, late, said({ 'retry-after-ms': '40' }));
+    expect((await permit(governor)).epoch).toBe(1);
+    await refuse(governor, later, said({ 'retry-after': '3' }));
+    const after = await permit(governor);
+    expect(after.epoch).toBe(2);
+    expect(after.waitMs).toBeGreaterThan(2_700);
+  });
+
   test('of minutes hands calls back, one of hours is not believed', async () => {
     const governor = await kit.open({});
     await refuse(governor, await permit(governor), said({ 'retry-after': '54749' }));

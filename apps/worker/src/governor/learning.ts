@@ -109,6 +109,7 @@ export async function stopBucket(
       isSlowDown ? '' : (observation.refusedKind ?? 'images'),
       Math.ceil(toldMs ?? 0),
       ...toToldArgs(key.limits[limit]),
+      permit.receipt.buckets[names.indexOf(limit)]?.epoch ?? '',
     ],
   );
   if (further !== '') governed.noteFurther(key, permit.model, further);

@@ -4,7 +4,8 @@
 -- Where no limit is known, a rate is guessed: working-rate.lua.
 -- KEYS: the bucket, the model's own bucket, the upstream key's limit names
 -- ARGV: wait ms, images, tokens (of the refused call), channel, message, model, further limit name ('' = none),
---       meter a rate is guessed for ('' = none: `slow_down` says nothing of a rate), told wait ms (0 = none), then images, requests, tokens a minute as told, burst ms, concurrency
+--       meter a rate is guessed for ('' = none: `slow_down` says nothing of a rate), told wait ms (0 = none), then images, requests, tokens a minute as told, burst ms, concurrency,
+--       epoch of the bucket when the refused call took its permit ('' = the permit had no part of this bucket)
 -- Returns 1 when this stopped it or made the stop longer, else 0.
 local now = now_ms()
 local wait, told = tonumber(ARGV[1]), told_at(10)
@@ -17,12 +18,15 @@ end
 local b = read_bucket(KEYS[1])
 local stop_until, changes = now + wait, {}
 -- Replies to requests sent before the stop arrive within it; only a clearly later end is news.
-local is_news = stop_until > (b.notBefore or 0) + 1000
+local taken_in = tonumber(ARGV[15])
+-- However late it is heard of on a busy machine: it was sent before the last stop, and only a told wait is more than that.
+local is_late = taken_in and taken_in < (b.epoch or 0)
+local is_news = stop_until > (b.notBefore or 0) + 1000 and not (is_late and tonumber(ARGV[9]) <= 1000)
 
 -- What the working rate is made of: frozen when the stop begins, the hint when a further 429 says so.
 local function note_rates(meter, told_wait)
   local hint = told_wait > 0 and weights[meter] * 60000 / told_wait or 60000 / wait
-  if not is_news or now < (b.spanAt or 0) then
+  if is_late or not is_news or now < (b.spanAt or 0) then
     if b['hint.' .. meter] then changes['hint.' .. meter] = math.min(hint, b['hint.' .. meter]) end
     return
   end
