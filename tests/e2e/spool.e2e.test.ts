@@ -87,14 +87,20 @@ test('a worker killed while its answer is spooled: after the restart the job is 
   await expectOnePurchase(id, 2);
 });
 
-test('a worker killed while its first put takes long: what it had is in the spool already, bought once', async () => {
+test('a worker killed while its first put takes long: its answer is in the spool already, and no other host buys it again', async () => {
   await s3.fault({ kind: 'hang', operation: 'Put' });
   const { id } = await stack.api.submit({ n: 2 });
-  await until('its answer lies in the spool', async () => (await spoolFiles()).length === 1);
+  await until('its answer is spooled', () => stack.redis.zscore('{darkroom}:spooled', `${id} 0 1`));
+  expect(await spoolFiles()).toHaveLength(1);
   await stack.killWorkers();
-  expect(await stack.redis.zscore('{darkroom}:spooled', `${id} 0 1`)).toBeNull();
   await s3.clearFaults();
-  await stack.stack.addWorker();
+  await stack.stack.addWorker({ SPOOL_DIR: join(stack.directory, 'spool-elsewhere') });
+  await until('its item was taken up and has ended', async () => {
+    const lists = await stack.redis.keys('{darkroom}:*:active');
+    return lists.length === 0;
+  });
+  expect(await stack.api.job(id)).toMatchObject({ status: 'in_progress' });
+  await stack.replaceWorkers({});
   await expectOnePurchase(id, 2);
   await until('the spool is empty', async () => (await spoolFiles()).length === 0);
 });

@@ -113,16 +113,17 @@ export async function storeSoon(
   const enough = Promise.withResolvers<null>();
   const timer = setTimeout(() => enough.resolve(null), STORE_WAIT_MS);
   const forget = deps.breaker.onOpen(() => enough.resolve(null));
-  const put = storeImage(deps, record, facts, image, signal);
+  const put = storeImage(deps, record, facts, image, signal).catch((error: unknown): Kept => {
+    // Redis away while the storage's mark is read, a fault of ours: whatever it is, the bytes are kept.
+    deps.log.error({ err: error, jobId: record.id, index: image.index }, 'storing a paid image went wrong');
+    return { kind: 'unstored', image, reason: 'Storing it went wrong.' };
+  });
   const storing = deps.putTimes.watch(put, ({ kind }) => kind !== 'unstored');
   const kept = await Promise.race([storing, enough.promise]).finally(() => {
     clearTimeout(timer);
     forget();
   });
   if (kept !== null) return kept;
-  storing.catch((error: unknown) => {
-    if (!signal.aborted) deps.log.error({ err: error, jobId: record.id, index: image.index }, 'storing went wrong');
-  });
   const reason = `The image was not stored within ${STORE_WAIT_MS} ms.`;
   deps.breaker.doubt(reason);
   return { kind: 'unstored', image, reason };

@@ -38,7 +38,7 @@ export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: Ups
   const links = linksOf(answer.images, Date.now());
   const lease = links === null ? null : keepLease(deps, leaseOf(deps, attempt));
   const books = keepBooks(deps, attempt, answer, facts, links);
-  const beside = startSpoolBeside(deps, attempt, answer, facts, links);
+  const beside = startSpoolBeside(deps, attempt, answer, facts, links, books);
   const stopStoring = new AbortController();
   try {
     const soFar = await keepAll(deps, attempt, answer, facts, stopStoring.signal);
@@ -59,6 +59,7 @@ export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: Ups
     return finished.callOutcome === '' ? { kind: 'again' } : { kind: 'done' };
   } finally {
     stopStoring.abort();
+    await beside.stop();
     await lease?.release();
     await beside.release();
   }

@@ -1,17 +1,17 @@
 // While the images of an answer are being stored they are in memory alone. When that takes more than a moment, or when the
-// last put of this process went badly, they are written to this host's spool beside it: a process that dies meanwhile loses
-// nothing. Redis is told nothing of such a file; whoever finds it after a crash drains it like any other.
+// last put of this process went badly, they are written to this host's spool beside it, and Redis is told: a process that
+// dies meanwhile loses nothing, and nobody else buys it again. Whoever finds the file after a crash drains it like any other.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AttemptFacts } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { SpooledAnswerRow } from '@darkroom/shared/jobs/record.ts';
-import type { AnswerId } from '@darkroom/shared/jobs/spool-steps.ts';
+import { type AnswerId, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
 import type { Deps } from '../deps.ts';
 import { type Lease, takeLease } from '../lease.ts';
 import { answerLeaseOf } from '../spool/answer-lease.ts';
 import type { UpstreamAnswer } from '../upstream/client.ts';
 import type { ImageBytes } from './keep-image.ts';
 import type { SentAttempt } from './run-call.ts';
-import type { AboutAnswer } from './spool-answer.ts';
+import { type AboutAnswer, HOST_PATIENCE_MS } from './spool-answer.ts';
 
 /** A put that is well takes less: 4 MB, 20 ms on a disk and 100 to 200 ms on S3. */
 const MOMENT_MS = 250;
@@ -25,13 +25,14 @@ export interface Beside {
   release(): Promise<void>;
 }
 
-/** Images behind links are left to `links`, which Redis is told of with the answer. */
+/** Images behind links are left to `links`, which Redis is told of with the answer: `books` settles when it knows. */
 export function startSpoolBeside(
   deps: Deps,
   attempt: SentAttempt,
   answer: UpstreamAnswer,
   facts: AttemptFacts,
   links: SpooledAnswerRow | null,
+  books: Promise<void>,
 ): Beside {
   const images = imagesOf(attempt, answer);
   const id = { jobId: attempt.work.record.id, call: attempt.work.call, seq: attempt.gate.seq };
@@ -45,9 +46,16 @@ export function startSpoolBeside(
     const about: AboutAnswer = { facts, waits };
     await deps.spool.write({ ...id, answeredAt: Date.now(), about: { ...about }, images });
     deps.room.spend(images.reduce((sum, { bytes }) => sum + bytes.length, 0));
+    await books;
+    if (stopping.signal.aborted) return;
+    const until = Math.max(Date.now() + HOST_PATIENCE_MS, links?.until ?? 0);
+    await noteSpooled(deps.steps, id, facts, { ...waits, host: deps.spool.hostId, until });
   };
   const written = write().catch((error: unknown) => {
-    deps.log.warn({ err: error, ...id }, 'a paid answer that is slow to store could not be spooled beside it');
+    deps.log.warn(
+      { err: error, ...id },
+      'a paid answer that is slow to store could not be spooled beside it, or Redis not be told',
+    );
   });
   return {
     async stop() {
