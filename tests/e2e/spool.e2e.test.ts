@@ -49,7 +49,8 @@ async function submitAndSpool(body: Readonly<Record<string, unknown>> = {}): Pro
 }
 
 async function expectOnePurchase(id: string, images = 1): Promise<void> {
-  const job = await stack.api.ended(id, 30_000);
+  // Leases of the dead worker are waited for.
+  const job = await stack.api.ended(id, 60_000);
   expect(job).toMatchObject({ status: 'completed', usage: { possible_extra_cost_usd: 0 } });
   await expectImagesToBeWhole(stack, job);
   const ledger = await stack.simulator.ledger();
