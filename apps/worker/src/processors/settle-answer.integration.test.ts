@@ -33,7 +33,7 @@ async function attemptOf(id: AnswerId): Promise<SentAttempt> {
   if (acquired.kind !== 'permit') throw new Error(`no permit: ${acquired.kind}`);
   return {
     work: { record, call: id.call, missing: [0, 1], tag: 1 },
-    gate: { kind: 'go', seq: id.seq, failed: 0, moderated: 0, unknown: 0 },
+    gate: { kind: 'go', seq: id.seq, failed: 0, moderated: 0, unknown: 0, sendBefore: Number.POSITIVE_INFINITY },
     images: [0, 1],
     permit: acquired.permit,
     startedAt: Date.now(),

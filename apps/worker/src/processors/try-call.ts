@@ -2,7 +2,7 @@
 // before the permit is taken, so that nothing we could have known fails between the gate and the socket. A crash before
 // the gate leaves nothing but a permit's unused share; after it an open row, see shared/jobs/steps.ts.
 import { itemIdOf } from '@darkroom/shared/base/ids.ts';
-import { beginAttempt, type GateAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
+import { beginAttempt, closeUnsent, type GateAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { AttemptRow } from '@darkroom/shared/jobs/record.ts';
 import { inputsOf } from '@darkroom/shared/jobs/spec.ts';
 import { upperBoundMicroUsd } from '@darkroom/shared/models/price.ts';
@@ -118,7 +118,22 @@ async function takePermit(
     }
     return gate.kind === 'stale' ? { kind: 'again' } : DONE;
   }
+  if (performance.now() >= gate.sendBefore) return notSent(deps, work, gate.seq, images, permit);
   return send(deps, { work, gate, images, permit, startedAt: Date.now() }, wire);
+}
+
+/** The gate's answer was under way for longer than the item's lock holds: another worker may have taken the call up since. */
+async function notSent(
+  deps: Deps,
+  { record, call }: CallWork,
+  seq: number,
+  images: readonly number[],
+  permit: Permit,
+): Promise<NextStep> {
+  deps.log.warn({ jobId: record.id, call, attempt: seq }, 'not sent: the gate answered too late');
+  await permit.giveBack('unused');
+  await closeUnsent(deps.steps, record.id, call, seq, images, 'gate_answered_late');
+  return { kind: 'again' };
 }
 
 /** A call that waits for one upstream key waits alone: its lane goes on under the others. */

@@ -14,6 +14,8 @@
 //
 //   A crash right after…     leaves…                                      and is mended by…
 //   room, inputs, permit     room and lease till they run out (45 s)      nobody: nothing was sent
+//   the gate, slow answer    an open row; the lock may be another's by    the same worker, if it lives: not sent, the row is closed
+//                            the time the answer is here
 //   begin-attempt            an open row, perhaps a request in flight     the next worker of the item: `unknown`, at most one more
 //   the reply                the same; a URL reply's links once noted     the same; links are followed by any worker (drain)
 //   note-answer              a row known to be paid                       the same; the cost counts as paid, not as possible
@@ -94,6 +96,8 @@ export type GateAnswer =
       readonly failed: number;
       readonly moderated: number;
       readonly unknown: number;
+      /** On the clock of `performance.now()`: from then on the item may be another worker's, and nothing may be sent. */
+      readonly sendBefore: number;
     }
   | {
       readonly kind:
@@ -108,37 +112,46 @@ export type GateAnswer =
         | 'unreplicated';
     };
 
-/** What its attempt ended as when too few replicas had its row for it to be sent. */
-const NOT_REPLICATED = 'redis_not_replicated';
+/** Why an attempt was not sent though the gate was passed: too few replicas have its row, or the answer came too late. */
+export type Unsent = 'redis_not_replicated' | 'gate_answered_late';
 
-/** The paying gate. Only after `go` may the request be sent, once. */
+/** The paying gate. Only after `go` may the request be sent, once, and before `sendBefore`. */
 export async function beginAttempt(steps: JobSteps, gate: Gate): Promise<GateAnswer> {
   const { replicas, ...master } = steps;
   if (replicas === undefined) return passGate(master, gate);
   const { kind, answer } = await replicas.run(() => passGate(master, gate));
   if (answer !== undefined && (kind === 'done' || answer.kind !== 'go')) return answer;
-  if (answer?.kind === 'go') await closeUnsent(master, gate, answer.seq);
+  if (answer?.kind === 'go')
+    await closeUnsent(master, gate.jobId, gate.call, answer.seq, gate.row.images, 'redis_not_replicated');
   return { kind: 'unreplicated' };
 }
 
 /** On the master alone: what gets lost of it leaves the row open, and so `unknown` rather than forgotten. */
-async function closeUnsent(master: JobSteps, { jobId, call, row }: Gate, seq: number): Promise<void> {
+export async function closeUnsent(
+  { replicas: _, ...master }: JobSteps,
+  jobId: string,
+  call: number,
+  seq: number,
+  images: readonly number[],
+  code: Unsent,
+): Promise<void> {
   await finishAttempt(master, {
     jobId,
     call,
     seq,
     outcome: 'failed',
-    facts: { code: NOT_REPLICATED },
+    facts: { code },
     count: '',
     isFinal: false,
     error: null,
     images: [],
-    callImages: row.images,
+    callImages: images,
   });
 }
 
 async function passGate(steps: JobSteps, gate: Gate): Promise<GateAnswer> {
   const { redis, keys } = steps;
+  const askedAt = performance.now();
   const reply = await runScript(
     redis,
     BEGIN,
@@ -157,9 +170,9 @@ async function passGate(steps: JobSteps, gate: Gate): Promise<GateAnswer> {
   );
   const [kind, ...counts] = readKind(reply, GATE_ANSWERS, 'begin-attempt');
   if (kind !== 'go') return { kind };
-  assertNumbers(counts, 4, 'begin-attempt');
-  const [seq = 0, failed = 0, moderated = 0, unknown = 0] = counts;
-  return { kind: 'go', seq, failed, moderated, unknown };
+  assertNumbers(counts, 5, 'begin-attempt');
+  const [seq = 0, failed = 0, moderated = 0, unknown = 0, lockMs = 0] = counts;
+  return { kind: 'go', seq, failed, moderated, unknown, sendBefore: askedAt + lockMs };
 }
 
 export type AttemptFacts = Partial<

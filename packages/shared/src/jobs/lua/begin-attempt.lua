@@ -2,7 +2,7 @@
 -- KEYS: job hash, the queue item's lock, the upstream key's hash, the host's spool room, then every bucket of the permit
 -- ARGV: call k, lock token, on_unknown ('retry'|'fail'), retention ms, epoch sum of the permit, may pass a pause (1|0),
 --       attempt row JSON (without at, outcome), tag of the queue item, this process in the spool room
--- Returns {'go', seq, failed, moderated, unknown before} · {'gone'} no such job · {'done'} the call has its outcome · {'withheld'} cancelled or expired ·
+-- Returns {'go', seq, failed, moderated, unknown before, ms the lock holds if nobody renews it} · {'gone'} no such job · {'done'} the call has its outcome · {'withheld'} cancelled or expired ·
 --         {'lost'} the item is another worker's now · {'stale'} a limit stopped or changed: take a new permit ·
 --         {'spooled'} an earlier attempt's answer waits for storage · {'unknown'} an earlier attempt may have been paid and
 --         must not be repeated · {'no-room'} this process holds no room for the answer any more
@@ -18,7 +18,7 @@ local function step()
   if call.open ~= 0 then
     -- The same gate again: the connection broke before its answer came, and the client sent it once more.
     if row.permit and read_attempt(k, call.open).permit == row.permit then
-      return { 'go', call.attempts, call.failed, call.moderated, call.unknown }
+      return { 'go', call.attempts, call.failed, call.moderated, call.unknown, redis.call('PTTL', KEYS[2]) }
     end
     close_as_unknown(k, call)
     write_call(k, call)
@@ -55,6 +55,6 @@ local function step()
     state.startedAt = state.startedAt or row.at
     emit('job.in_progress')
   end
-  return { 'go', call.attempts, call.failed, call.moderated, call.unknown }
+  return { 'go', call.attempts, call.failed, call.moderated, call.unknown, redis.call('PTTL', KEYS[2]) }
 end
 return run(step, { 'gone' })
