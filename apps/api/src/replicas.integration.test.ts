@@ -52,3 +52,15 @@ it('a job whose replication is not known is found by its key, and only told once
   await expect.poll(async () => (await api.post('/v1/jobs', GENERATION, key)).status).toBe(202);
   expect(await api.deps.redis.zcard(api.deps.keys.accountJobs('shop'))).toBe(2);
 });
+
+it('/readyz is 200 and degraded also when the answer of the replicas comes late, or never', async () => {
+  const { redis } = api.deps.submit.steps;
+  const held = redis.blpop('nothing', 2.5); // what is asked behind it waits, as behind waits for replicas
+  const late = await api.ask('/readyz');
+  await held;
+  redis.disconnect();
+  for (const { status, json } of [late, await api.ask('/readyz')]) {
+    expect(status).toBe(200);
+    expect(json.degraded).toContainEqual(expect.stringContaining('replicas do not confirm'));
+  }
+});
