@@ -99,7 +99,6 @@ for i, limit in ipairs(best.limits) do
   redis.call('PEXPIRE', limit.leases, math.ceil(best.wait + lease_ms))
 end
 local own = best.limits[1].b
-if not best.is_known then note_eased(own, best.under_way, now) end
 receipt.totals = { images = own['total.images'], requests = own['total.requests'], tokens = own['total.tokens'] }
 if best.is_probe == 1 then redis.call('HSET', best.hash, 'probingUntil', lease_until) end
 return { 'permit', best.wait, best.number, best.is_probe, cjson.encode(receipt) }

@@ -66,6 +66,26 @@ describe('rate', () => {
     expect((await permit(governor)).waitMs).toBe(0);
   });
 
+  test('calls under way from before, however many, only delay the slow start', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    const [leases, bucket] = [kit.keys(prefix).leases('default', MODEL), kit.keys(prefix).bucket('default', MODEL)];
+    const before = Array.from({ length: 400 }, (_, index) => [Date.now() + 600_000, `before-${index}`]).flat();
+    await kit.redis.zadd(leases, ...before);
+    expect(await governor.acquire(ask(1))).toMatchObject({ kind: 'rate' });
+    expect(await kit.redis.hexists(bucket, 'easedFrom')).toBe(1);
+    await kit.redis.hincrbyfloat(bucket, 'easedFrom', -10_000); // ten seconds go by
+    expect((await permit(governor)).waitMs).toBe(0);
+  });
+
+  test('a clock that is set back by an hour does not hold a slow start for an hour', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    for (let index = 0; index < 9; index += 1) await permit(governor, 10);
+    await kit.redis.hincrbyfloat(kit.keys(prefix).bucket('default', MODEL), 'easedFrom', 3_600_000);
+    expect((await permit(governor)).waitMs).toBeLessThan(1_000);
+  });
+
   test('without a limit every permit is for now while those before are answered', async () => {
     const governor = await kit.open({});
     for (let index = 0; index < 50; index += 1) {

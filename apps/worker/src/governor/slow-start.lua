@@ -3,16 +3,16 @@
 -- is over in seconds. Needs bucket.lua.
 --   easedFrom   when so many calls were under way for the first time; HASH field of the model's own bucket
 -- From then on their number may double every second, once in the bucket's life: 8 at once, 20 after 1.3 s, 80 after 3.3 s.
+-- Noted by whoever sees them, refused or not: calls from before may be so many that the next has to wait longer than any
+-- may. A clock set back begins anew: what is noted never lies ahead.
 local AT_ONCE = 8
 local EASED_DOUBLES_MS = 1000
 
 -- When one more call may start beside those under way.
 local function eased_start(b, under_way, now)
   if under_way < AT_ONCE then return now end
+  local from = math.min(b.easedFrom or now, now)
+  if from ~= b.easedFrom then write_bucket(b, { easedFrom = from }) end
   local doublings = math.log((under_way + 1) / AT_ONCE) / math.log(2)
-  return (b.easedFrom or now) + doublings * EASED_DOUBLES_MS
-end
-
-local function note_eased(b, under_way, now)
-  if under_way >= AT_ONCE and not b.easedFrom then write_bucket(b, { easedFrom = now }) end
+  return from + doublings * EASED_DOUBLES_MS
 end
