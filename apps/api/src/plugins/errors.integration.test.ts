@@ -138,7 +138,7 @@ describe('a bug', () => {
         code: 'internal_error',
       },
     ]);
-    expect(api.lines.some((line) => line.includes('SyntaxError') && line.includes('request failed'))).toBe(true);
+    expect(api.lines.some((line) => line.includes('RedisReplyError') && line.includes('request failed'))).toBe(true);
   });
 });
 

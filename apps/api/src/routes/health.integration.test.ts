@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import { startRedisServer, type TestRedisServer } from '@darkroom/testing/redis-server.ts';
 import { Redis } from 'ioredis';
@@ -90,11 +90,12 @@ describe('/readyz', () => {
     const api = await startApi({}, redis);
     const folder = api.deps.config.STORAGE_URL.slice('file:'.length);
     await api.deps.store.probe();
-    await rm(folder, { recursive: true });
+    await rename(folder, `${folder}-away`); // at once: the API's first look at it may still be writing there
     await mkdir(folder);
     const { status, json } = await api.ask('/readyz');
     expect([status, json.error.message]).toEqual([503, expect.stringContaining('has no darkroom.json')]);
     await api.close();
+    await rm(`${folder}-away`, { recursive: true });
   });
 
   it('names what a worker says of the storage, and promises no waiting time then', async () => {
@@ -114,10 +115,11 @@ describe('/readyz', () => {
     const redis = await openTestRedis();
     const api = await startApi({}, redis);
     const folder = api.deps.config.STORAGE_URL.slice('file:'.length);
-    await rm(folder, { recursive: true });
+    await rename(folder, `${folder}-away`);
     await writeFile(folder, 'a file where the folder was');
     const { status, json } = await api.ask('/readyz');
     expect([status, json.error.message]).toEqual([503, 'The image storage cannot be read (ENOTDIR).']);
     await api.close();
+    await rm(`${folder}-away`, { recursive: true });
   });
 });
