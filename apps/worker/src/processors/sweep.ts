@@ -6,6 +6,7 @@ import { sweepBatchMembers } from './sweep/batch-members.ts';
 import { sweepLeftBehind } from './sweep/left-behind.ts';
 import { sweepOpenJobs } from './sweep/open-jobs.ts';
 import { sweepOrphanBytes } from './sweep/orphan-bytes.ts';
+import { sweepMark } from './sweep/renew-mark.ts';
 import { sweepUnlisted } from './sweep/unlisted.ts';
 import { sweepLanes } from './sweep-lanes.ts';
 import { trimLists } from './trim-lists.ts';
@@ -25,6 +26,7 @@ const PARTS: readonly Part[] = [
   { everyMs: 60_000, work: sweepDueInputs },
   { everyMs: 600_000, work: sweepLeftBehind },
   { everyMs: 600_000, work: sweepOrphanBytes },
+  { everyMs: 600_000, work: sweepMark },
 ];
 
 const INPUTS_A_SWEEP = 200;

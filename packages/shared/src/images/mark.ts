@@ -19,11 +19,10 @@ export const MARK_KEY = 'darkroom.json';
 const markSchema = z.object({ id: z.string().min(1), books: z.array(z.string()) });
 type Mark = z.infer<typeof markSchema>;
 
-/** HASH fields of `keys.storage`. `next`: the name for a storage that is marked just now. */
+/** HASH fields of `keys.storage`. */
 interface Known {
   readonly id?: string;
   readonly books?: string;
-  readonly next?: string;
 }
 
 export interface MarkDeps {
@@ -33,8 +32,11 @@ export interface MarkDeps {
   readonly store: ImageStore;
 }
 
-/** One process at a time marks: of two that start with different storages the second is told. */
-const MARKING_LEASE_MS = 10_000;
+/**
+ * One process at a time marks, or two would write a mark into the same storage. Longer than a storage that works takes for
+ * it; of two different storages only one gets its name into Redis, however long it takes.
+ */
+const MARKING_LEASE_MS = 30_000;
 const LOOK_AGAIN_MS = 50;
 
 /** Marks the storage, or adopts it, when Redis knows none. Throws StorageError when it is away or not the one Redis knows. */
@@ -43,27 +45,32 @@ export async function settleMark(deps: MarkDeps): Promise<void> {
   for (;;) {
     const known: Known = await redis.hgetall(keys.storage);
     if (known.id !== undefined) return await sign(deps, known, compare(known.id, await readMark(deps.store)));
-    if ((await redis.set(keys.storageMarking, '1', 'PX', MARKING_LEASE_MS, 'NX')) === null) {
+    const turn = randomUUID();
+    if ((await redis.set(keys.storageMarking, turn, 'PX', MARKING_LEASE_MS, 'NX')) === null) {
       await sleep(LOOK_AGAIN_MS);
       continue;
     }
     try {
       if ((await redis.hexists(keys.storage, 'id')) === 0) await begin(deps);
     } finally {
-      await redis.del(keys.storageMarking);
+      if ((await redis.get(keys.storageMarking)) === turn) await redis.del(keys.storageMarking);
     }
   }
 }
 
-/** Safe to repeat after a crash at any line: names are made once. */
+/**
+ * Safe to repeat after a crash at any line: a mark that was made is found and adopted. The name is of this attempt alone, and the
+ * first that Redis gets stays, so that another storage can't bear it; whose stands there is then compared.
+ */
 async function begin({ redis, keys, store }: MarkDeps): Promise<void> {
-  const found = await readMark(store);
   await redis.hsetnx(keys.storage, 'books', randomUUID());
-  await redis.hsetnx(keys.storage, 'next', randomUUID());
-  const { books = '', next = '' }: Known = await redis.hgetall(keys.storage);
-  const mark = found ?? { id: next, books: [] };
+  const { books = '' }: Known = await redis.hgetall(keys.storage);
+  const mark = (await readMark(store)) ?? { id: randomUUID(), books: [] };
   if (!mark.books.includes(books)) await writeMark(store, { ...mark, books: [...mark.books, books] });
-  await redis.multi().hset(keys.storage, 'id', mark.id).hdel(keys.storage, 'next').exec();
+  // Two that marked the same storage after all: what stands there counts.
+  const kept = await readMark(store);
+  if (kept === null) throw new StorageError(`The image storage has not kept its ${MARK_KEY}.`, null);
+  await redis.hsetnx(keys.storage, 'id', kept.id);
 }
 
 /** A mark that was written over at the same time by another installation's. */
@@ -76,6 +83,15 @@ async function sign({ store }: MarkDeps, { books }: Known, mark: Mark): Promise<
 export async function assertMark({ redis, keys, store }: MarkDeps): Promise<void> {
   const id = await redis.hget(keys.storage, 'id');
   if (id !== null) compare(id, await readMark(store));
+}
+
+/**
+ * Writes the mark again as it is, so that it never gets old: rules that remove what is old would take it, and with it the
+ * storage. Throws StorageError when it is not ours.
+ */
+export async function renewMark({ redis, keys, store }: MarkDeps): Promise<void> {
+  const id = await redis.hget(keys.storage, 'id');
+  if (id !== null) await writeMark(store, compare(id, await readMark(store)));
 }
 
 /** Whether nobody but this Redis has ever used the storage: then what it knows nothing of belongs to nobody. */

@@ -144,10 +144,63 @@ describe.each([
   });
 
   test('a process that died while marking leaves what the next one goes on with', async () => {
-    await server.redis.hset(keys.storage, { books: 'ours', next: 'name' });
-    await server.redis.set(keys.storageMarking, '1', 'PX', 100);
     await (await marked('a')).probe();
-    expect(await server.redis.hgetall(keys.storage)).toEqual({ books: 'ours', id: 'name' });
+    const { id } = await server.redis.hgetall(keys.storage);
+    await server.redis.hdel(keys.storage, 'id'); // it had not come so far
+    await server.redis.set(keys.storageMarking, 'its', 'PX', 100);
+    await (await marked('a')).probe();
+    expect((await server.redis.hgetall(keys.storage))['id']).toBe(id);
+    expect(await isOursAlone(await depsOf('a'))).toBe(true);
+  });
+
+  test('of two that mark different storages, one for longer than its lease, one is told', async () => {
+    const { store: slow, reached, go } = slowToPut(await open('a'));
+    const slowly = buildMarkedStore({ redis: server.redis, keys, store: slow }).probe();
+    const told = expect(slowly).rejects.toThrow(NOT_OURS);
+    await reached;
+    await server.redis.del(keys.storageMarking); // as it runs out
+    await (await marked('b')).probe();
+    go();
+    await told;
+    await (await marked('b')).probe();
+  });
+
+  test('of two that mark the same storage at once, what stands there counts', async () => {
+    const { store: slow, reached, go } = slowToPut(await open('a'));
+    const slowly = buildMarkedStore({ redis: server.redis, keys, store: slow }).probe();
+    await reached;
+    const { books } = await server.redis.hgetall(keys.storage);
+    const others = JSON.stringify({ id: 'of the other', books: [books] });
+    go(async () => (await open('a')).put(MARK_KEY, Buffer.from(others), { contentType: 'application/json' }));
+    await slowly;
+    expect(await server.redis.hget(keys.storage, 'id')).toBe('of the other');
+  });
+
+  test('a mark made young again is the same one, and is not made where there is none', async () => {
+    const [store, itself] = [await marked('a'), await open('a')];
+    await store.put(KEY, BYTES, PNG);
+    const [before, version] = [await itself.read(MARK_KEY), await itself.head(MARK_KEY)];
+    const renewed = async (): Promise<number> => {
+      await buildMarkedStore(await depsOf('a')).renewMark();
+      return (await itself.head(MARK_KEY))?.lastModified ?? 0;
+    };
+    await expect.poll(renewed, { timeout: 5_000 }).toBeGreaterThan(version?.lastModified ?? Number.POSITIVE_INFINITY);
+    expect(await itself.read(MARK_KEY)).toEqual(before);
+    await store.probe();
+    await itself.delete(MARK_KEY);
+    await expect(buildMarkedStore(await depsOf('a')).renewMark()).rejects.toThrow(NOT_OURS);
+    expect(await itself.head(MARK_KEY)).toBeNull();
+  });
+
+  test('a mark that was deleted is made anew once Redis has been told to forget it, and what is there is served', async () => {
+    const store = await marked('a');
+    await store.put(KEY, BYTES, PNG);
+    await (await open('a')).delete(MARK_KEY);
+    await expect(store.probe()).rejects.toThrow(NOT_OURS);
+    await server.redis.hdel(keys.storage, 'id');
+    await store.probe();
+    expect(await store.read(KEY)).toHaveLength(BYTES.length);
+    expect(await isOursAlone(await depsOf('a'))).toBe(true);
   });
 });
 
@@ -165,6 +218,26 @@ test('a folder that loses its disk under a running process takes nothing more, a
   await store.put('images/acme/job_1/1.png', BYTES, PNG);
   expect(await store.read('images/acme/job_1/2.png')).toBeNull();
 });
+
+/** `reached` when something is to be put; it is put, and then `after` done, once told to `go`. */
+function slowToPut(store: ImageStore) {
+  const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
+  const { promise: told, resolve: tell } = Promise.withResolvers<() => Promise<void>>();
+  const put: ImageStore['put'] = async (...args) => {
+    reach();
+    const after = await told;
+    await store.put(...args);
+    await after();
+  };
+  const slow = new Proxy(store, {
+    get: (_, name) => {
+      if (name === 'put') return put;
+      const value: unknown = Reflect.get(store, name);
+      return typeof value === 'function' ? value.bind(store) : value;
+    },
+  });
+  return { store: slow, reached, go: (after = async (): Promise<void> => undefined) => tell(after) };
+}
 
 async function* toStream(bytes: Uint8Array): AsyncIterable<Uint8Array> {
   yield await Promise.resolve(bytes);

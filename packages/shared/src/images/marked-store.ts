@@ -1,7 +1,7 @@
 // A store that is believed only while it bears its mark (mark.ts). "Not there" is said after a look at the mark, and on a
 // disk nothing is written without one before and after: a folder whose disk is gone takes everything and keeps nothing.
 import type { Readable } from 'node:stream';
-import { isOursAlone, MARK_KEY, type MarkDeps, settleMark } from './mark.ts';
+import { isOursAlone, MARK_KEY, type MarkDeps, renewMark, settleMark } from './mark.ts';
 import type {
   ByteRange,
   ImageStore,
@@ -19,6 +19,8 @@ export interface MarkedStore extends ImageStore {
   assertOurs(): Promise<void>;
   /** Whether no other installation, and no other Redis of this one, has ever used it. */
   isOursAlone(): Promise<boolean>;
+  /** Makes the mark young again. Throws StorageError when it is not there or not ours. */
+  renewMark(): Promise<void>;
 }
 
 /**
@@ -61,6 +63,11 @@ class StoreWithMark implements MarkedStore {
   async isOursAlone(): Promise<boolean> {
     await this.assertOurs();
     return await isOursAlone(this.#deps);
+  }
+
+  async renewMark(): Promise<void> {
+    await this.assertOurs(0);
+    await renewMark(this.#deps);
   }
 
   async #lookAt(): Promise<void> {

@@ -1,5 +1,5 @@
 // Each thing the sweep mends, damaged by hand and mended once by three workers at the same time.
-import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readVariables } from '@darkroom/shared/base/config.ts';
@@ -20,6 +20,7 @@ import { sweepBatchMembers } from './batch-members.ts';
 import { sweepLeftBehind } from './left-behind.ts';
 import { sweepOpenJobs } from './open-jobs.ts';
 import { sweepOrphanBytes } from './orphan-bytes.ts';
+import { sweepMark } from './renew-mark.ts';
 import type { RepairKind } from './repair.ts';
 import { sweepUnlisted } from './unlisted.ts';
 
@@ -287,6 +288,17 @@ test('bytes nothing refers to stay in a storage that another Redis has used as w
   await sweep((worker) => sweepOrphanBytes(worker, new AbortController().signal, Date.now() + 8 * DAY_MS));
   expect(await repairs()).toEqual({});
   expect(await deps.store.head(key)).not.toBeNull();
+});
+
+test('the storage’s mark is made young again, once a day by one worker', async () => {
+  await deps.store.probe();
+  const mark = join(folder, 'images', 'darkroom.json');
+  const aMonthAgo = new Date(Date.now() - 30 * DAY_MS);
+  for (const isRenewed of [true, false]) {
+    await utimes(mark, aMonthAgo, aMonthAgo);
+    await sweep(sweepMark);
+    expect((await stat(mark)).mtimeMs > Date.now() - DAY_MS).toBe(isRenewed);
+  }
 });
 
 test('what a killed process left half written goes', async () => {
