@@ -2,7 +2,7 @@
 // what was read of the jobs fits the hash when that is the same before and after.
 import { batchJobIdOf } from '@darkroom/shared/base/ids.ts';
 import { type BatchRecord, hasBatchEnded, toBatchRecord } from '@darkroom/shared/batches/record.ts';
-import { readJobs } from '@darkroom/shared/jobs/store.ts';
+import { leaveOutUnreadable, readJobs } from '@darkroom/shared/jobs/store.ts';
 import type { Audit } from './audit.ts';
 import { addToTally, type BatchTally, compareBatch, emptyTally } from './compare-batch.ts';
 import type { Finding } from './findings.ts';
@@ -65,7 +65,8 @@ async function tallyOf({ redis, keys }: Audit, { id, fedLine, total }: BatchReco
   const last = Math.min(total, fedLine + LINES_AHEAD);
   for (let line = 1; line <= last; line += JOBS_A_STEP) {
     const ids = Array.from({ length: Math.min(JOBS_A_STEP, last - line + 1) }, (_, at) => batchJobIdOf(id, line + at));
-    for (const record of await readJobs(redis, keys, ids)) if (record !== null) addToTally(tally, record);
+    const records = leaveOutUnreadable(await readJobs(redis, keys, ids), () => undefined); // a finding of its own
+    for (const record of records) if (record !== null) addToTally(tally, record);
   }
   return tally;
 }

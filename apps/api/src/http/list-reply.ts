@@ -1,4 +1,6 @@
 // A page of a list in the form all lists have.
+import type { OnUnreadable } from '@darkroom/shared/jobs/store.ts';
+import type { Logger } from '@darkroom/shared/telemetry/logger.ts';
 
 export interface ListReply<T> {
   readonly object: 'list';
@@ -6,6 +8,11 @@ export interface ListReply<T> {
   readonly first_id: string | null;
   readonly last_id: string | null;
   readonly has_more: boolean;
+}
+
+/** A damaged record is missing from the list, and an operator has to hear of it. */
+export function reportUnreadable(logger: Logger): OnUnreadable {
+  return (error) => logger.error({ err: error }, 'a job is left out of a list: its record cannot be read');
 }
 
 /** `cursor`: where the next page goes on, when records were passed over after the last one shown. */

@@ -18,7 +18,7 @@ import { findEarlier, type Submitted, samenessOf, sayEarlier, toSubmitted } from
 import { assertNothingAsked } from '../http/empty-request.ts';
 import { fingerprintOf } from '../http/fingerprint.ts';
 import { buildJobReplies } from '../http/job-reply.ts';
-import { toListReply } from '../http/list-reply.ts';
+import { reportUnreadable, toListReply } from '../http/list-reply.ts';
 import { parsePaging } from '../http/paging.ts';
 import { readQuery } from '../http/query.ts';
 import { webhookRulesOf } from '../http/webhook-rules.ts';
@@ -105,7 +105,8 @@ export function registerBatches(app: App, deps: Deps): void {
     { config: { access: 'account', operation: listBatchJobsOperation } },
     async (request) => {
       const { limit, after } = parsePaging(readQuery(request, { names: ['limit', 'after'] }));
-      const page = await listBatchJobs(deps.redis, deps.keys, await replies.find(request), limit, after);
+      const batch = await replies.find(request);
+      const page = await listBatchJobs(deps.redis, deps.keys, batch, limit, after, reportUnreadable(deps.logger));
       const data = await jobReplies.showAll(page.jobs);
       return toListReply(data, page.hasMore);
     },

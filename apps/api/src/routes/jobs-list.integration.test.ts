@@ -57,6 +57,18 @@ describe('GET /v1/jobs', () => {
     expect(await found(`${order}&created_before=${job.created_at}`)).toEqual([]);
   });
 
+  it('leaves out a job whose record cannot be read, goes on behind it, and logs key and field', async () => {
+    const [, damaged = '', next] = await api.deps.redis.zrevrange(api.deps.keys.accountJobs('shop'), 0, 2);
+    const key = api.deps.keys.job(damaged);
+    const spec = (await api.deps.redis.hget(key, 'spec')) ?? '';
+    await api.deps.redis.hset(key, 'spec', '{"broken');
+    const { status, json } = await api.ask('/v1/jobs?limit=2');
+    await api.deps.redis.hset(key, 'spec', spec);
+    expect([status, json.data[1].id, json.has_more]).toEqual([200, next, true]);
+    const line = api.lines.find((text) => text.includes(`job:${damaged} spec is not an object in JSON`));
+    expect(JSON.parse(line ?? '{}')).toMatchObject({ level: 'error' });
+  });
+
   it('is empty for an account without jobs', async () => {
     const { json } = await api.ask('/v1/jobs?batch_id=none');
     expect(json).toEqual({ object: 'list', data: [], first_id: null, last_id: null, has_more: false });

@@ -16,7 +16,7 @@ import { fingerprintOf } from '../http/fingerprint.ts';
 import { JOB_LIST_PARAMETERS, parseJobListQuery } from '../http/job-query.ts';
 import { buildJobReplies } from '../http/job-reply.ts';
 import { LARGE_BODY_BYTES, LARGE_BODY_TIME_MS, type LargeBodies } from '../http/large-bodies.ts';
-import { toListReply } from '../http/list-reply.ts';
+import { reportUnreadable, toListReply } from '../http/list-reply.ts';
 import { parsePrefer, parseWait } from '../http/prefer.ts';
 import { readQuery } from '../http/query.ts';
 import { assertRoom, submitOnce } from '../http/submit.ts';
@@ -77,7 +77,7 @@ export async function registerJobs(app: App, deps: Deps, largeBodies: LargeBodie
     handler: async (request) => {
       const query = parseJobListQuery(readQuery(request, JOB_LIST_PARAMETERS));
       if (query.after !== null) await assertListed(request.account, query.after, deps);
-      const page = await listJobs(deps.redis, deps.keys, request.account, query);
+      const page = await listJobs(deps.redis, deps.keys, request.account, query, reportUnreadable(deps.logger));
       return toListReply(await replies.showAll(page.jobs), page.hasMore, page.cursor);
     },
   });

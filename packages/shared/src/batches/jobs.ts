@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { batchJobIdOf } from '../base/ids.ts';
 import type { Keys } from '../base/keys.ts';
 import type { JobRecord } from '../jobs/record.ts';
-import { readJobs } from '../jobs/store.ts';
+import { leaveOutUnreadable, type OnUnreadable, readJobs } from '../jobs/store.ts';
 import type { BatchRecord } from './record.ts';
 
 export interface BatchJobPage {
@@ -21,13 +21,14 @@ export async function listBatchJobs(
   batch: BatchRecord,
   limit: number,
   after: string | null,
+  onUnreadable: OnUnreadable,
 ): Promise<BatchJobPage> {
   const jobs: JobRecord[] = [];
   const first = after === null ? 1 : lineOf(after) + 1;
   for (let line = first; line <= batch.fedLine; line += CHUNK) {
     const count = Math.min(CHUNK, batch.fedLine - line + 1);
     const ids = Array.from({ length: count }, (_, index) => batchJobIdOf(batch.id, line + index));
-    for (const job of await readJobs(redis, keys, ids)) {
+    for (const job of leaveOutUnreadable(await readJobs(redis, keys, ids), onUnreadable)) {
       if (job === null) continue;
       if (jobs.length === limit) return { jobs, hasMore: true };
       jobs.push(job);

@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
 import { idsFrom, type Order, rankAfter } from '../base/ordered-ids.ts';
+import { RedisReplyError } from '../base/redis-reply.ts';
 import type { Operation } from '../models/rules.ts';
 import { type JobRecord, type JobStatus, toJobRecord, toJobStatus } from './record.ts';
 
@@ -41,6 +42,9 @@ const CHUNK = 100;
 /** Records looked at for one page at most; a page may be short, then `hasMore` says to go on from its cursor. */
 const SCAN_LIMIT = 2_000;
 
+/** Told of a record that a list leaves out because it cannot be read; the error names key and field. */
+export type OnUnreadable = (error: RedisReplyError) => void;
+
 /** A page of an account's jobs, newest first with `desc`. `after` is a job id of the account; null = from the start. */
 export async function listJobs(
   redis: Redis,
@@ -52,6 +56,7 @@ export async function listJobs(
     readonly order: Order;
     readonly after: string | null;
   },
+  onUnreadable: OnUnreadable,
 ): Promise<JobPage> {
   const all = keys.accountJobs(account);
   const jobs: JobRecord[] = [];
@@ -61,7 +66,7 @@ export async function listJobs(
   let step = Math.min(CHUNK, query.limit + 1);
   for (let seen = 0; seen < SCAN_LIMIT; step = CHUNK) {
     const ids = await idsFrom(redis, all, rank, step, query.order);
-    const records = await readJobs(redis, keys, ids);
+    const records = leaveOutUnreadable(await readJobs(redis, keys, ids), onUnreadable);
     for (const [index, record] of records.entries()) {
       if (record !== null && jobs.length === query.limit && matches(record, query.filter))
         return { jobs, cursor, hasMore: true };
@@ -75,8 +80,20 @@ export async function listJobs(
   return { jobs, cursor, hasMore: true };
 }
 
-/** The jobs of the ids, in their order, in one round trip; null for those that are not there. */
-export async function readJobs(redis: Redis, keys: Keys, ids: readonly string[]): Promise<(JobRecord | null)[]> {
+/** A record, null for one that is not there, or why it cannot be read. */
+export type ReadRecord = JobRecord | RedisReplyError | null;
+
+/** For lists, which one damaged record is not to take away whole. */
+export function leaveOutUnreadable(records: readonly ReadRecord[], onUnreadable: OnUnreadable): (JobRecord | null)[] {
+  return records.map((record) => {
+    if (!(record instanceof RedisReplyError)) return record;
+    onUnreadable(record);
+    return null;
+  });
+}
+
+/** The jobs of the ids, in their order, in one round trip. */
+export async function readJobs(redis: Redis, keys: Keys, ids: readonly string[]): Promise<ReadRecord[]> {
   if (ids.length === 0) return [];
   const pipeline = redis.pipeline();
   for (const id of ids) pipeline.hgetall(keys.job(id));
@@ -84,8 +101,17 @@ export async function readJobs(redis: Redis, keys: Keys, ids: readonly string[])
   return ids.map((id, index) => {
     const [error, hash] = replies[index] ?? [null, null];
     if (error) throw error;
-    return toJobRecord(hash, id);
+    return toRecordOrError(hash, id);
   });
+}
+
+function toRecordOrError(hash: unknown, id: string): ReadRecord {
+  try {
+    return toJobRecord(hash, id);
+  } catch (error) {
+    if (error instanceof RedisReplyError) return error;
+    throw error;
+  }
 }
 
 function matches(record: JobRecord, filter: JobFilter): boolean {

@@ -109,7 +109,9 @@ const STEPS: Readonly<Record<string, () => Promise<unknown>>> = {
   'an idempotency key': () => findReplay(steps, 'acme', { keyHash: 'k', fingerprint: 'f' }),
   'a client’s retry': () => joinUnanswered(steps, 'acme', { fingerprint: 'f', asker: 'a' }),
   'a job': () => readJob(redis, steps.keys, ID),
-  'jobs of a list': () => readJobs(redis, steps.keys, [ID]),
+  'jobs of a list': async () => {
+    for (const record of await readJobs(redis, steps.keys, [ID])) if (record instanceof Error) throw record;
+  },
   'a status': () => readStatus(redis, steps.keys, ID),
   'create-batch': () => createBatch(steps, 'batch_1', BATCH, null),
   'move-batch': () => moveBatch(steps, 'batch_1', 'validating', 'in_progress'),

@@ -9,6 +9,7 @@ import { hasEnded, type JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { listJobs, readJob } from '@darkroom/shared/jobs/store.ts';
 import type { Deps } from '../../deps.ts';
 import type { JobReplies } from '../job-reply.ts';
+import { reportUnreadable } from '../list-reply.ts';
 import type { EventFilter } from './event-filter.ts';
 import type { Watch } from './event-streams.ts';
 import type { Subject } from './start.ts';
@@ -68,7 +69,7 @@ function toBatchSubject(record: BatchRecord): Subject {
 
 /** All jobs and batches of an account, without end. The snapshot holds its newest jobs. */
 export function watchAccount(
-  { redis, keys }: Pick<Deps, 'redis' | 'keys'>,
+  { redis, keys, logger }: Pick<Deps, 'redis' | 'keys' | 'logger'>,
   account: string,
   filter: EventFilter,
   showAll: ShowAll,
@@ -80,7 +81,8 @@ export function watchAccount(
     }
     const { batchId, metadata = {} } = filter;
     const wanted = { metadata, ...(batchId === undefined ? {} : { batchId }) };
-    return listJobs(redis, keys, account, { filter: wanted, limit: SNAPSHOT_JOBS, order: 'desc', after: null });
+    const query = { filter: wanted, limit: SNAPSHOT_JOBS, order: 'desc', after: null } as const;
+    return listJobs(redis, keys, account, query, reportUnreadable(logger));
   };
   const snapshot = async () => {
     const { jobs, hasMore } = await newestJobs();

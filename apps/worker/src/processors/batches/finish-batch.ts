@@ -3,6 +3,7 @@
 
 import { type PublicError, toPublicError } from '@darkroom/shared/base/errors.ts';
 import { batchFileIdOf, batchJobIdOf } from '@darkroom/shared/base/ids.ts';
+import { RedisReplyError } from '@darkroom/shared/base/redis-reply.ts';
 import { type InputLine, LONGEST_LINE_BYTES, readLines } from '@darkroom/shared/batches/lines.ts';
 import {
   hasOutput,
@@ -18,8 +19,7 @@ import { moveBatch } from '@darkroom/shared/batches/steps.ts';
 import { readUnmade } from '@darkroom/shared/batches/unmade-lines.ts';
 import { createFile } from '@darkroom/shared/files/file-store.ts';
 import { type LinkMaker, toPublicJob } from '@darkroom/shared/jobs/public-job.ts';
-import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
-import { readJobs } from '@darkroom/shared/jobs/store.ts';
+import { type ReadRecord, readJobs } from '@darkroom/shared/jobs/store.ts';
 import { parseBatchLine } from '@darkroom/shared/requests/batch-line.ts';
 import type { ValidateContext } from '@darkroom/shared/requests/validate.ts';
 import type { Deps } from '../../deps.ts';
@@ -117,22 +117,34 @@ async function* linesOf(writing: Writing, kind: Kind): AsyncGenerator<Buffer> {
     const unmade = await readUnmade(deps, record.id, without);
     for (const [index, line] of chunk.entries()) {
       const job = jobs[index] ?? null;
-      if ((job !== null && hasOutput(job) ? 'output' : 'errors') !== kind) continue;
+      if (kindOf(job) !== kind) continue;
       counts[kind] += 1;
       yield Buffer.from(`${JSON.stringify(await toLine(writing, line, job, unmade.get(line.number) ?? []))}\n`);
     }
   }
 }
 
+function kindOf(job: ReadRecord): Kind {
+  return job !== null && !(job instanceof RedisReplyError) && hasOutput(job) ? 'output' : 'errors';
+}
+
 async function toLine(
   writing: Writing,
   line: InputLine,
-  job: JobRecord | null,
+  job: ReadRecord,
   refusals: readonly PublicError[],
 ): Promise<OutputLine> {
   if (job === null) return lineWithoutJob(writing, line, refusals);
+  if (job instanceof RedisReplyError) return lineOfUnreadable(writing, line, job);
   const shown = toPublicJob(job, writing.linkOf);
   return hasOutput(job) ? toResultLine(job, shown, readBase64Of(writing.deps)) : toFailureLine(job, shown);
+}
+
+/** Its images, if there are any, are in storage; the batch is not to wait for them for ever. */
+function lineOfUnreadable({ deps, record, context }: Writing, line: InputLine, error: RedisReplyError): OutputLine {
+  deps.log.error({ err: error, batchId: record.id, line: line.number }, 'a job of a batch cannot be read');
+  const { customId } = parseBatchLine(line.text, record.spec.endpoint, context);
+  return toInvalidLine(batchJobIdOf(record.id, line.number), customId, [unreadableProblem()]);
 }
 
 /** Refused by validation or for its images (`refusals`), or never fed because the batch was over first. */
@@ -165,6 +177,11 @@ async function* chunksOf(lines: AsyncGenerator<InputLine>): AsyncGenerator<Input
     characters = 0;
   }
   if (chunk.length > 0) yield chunk;
+}
+
+function unreadableProblem(): PublicError {
+  const message = "The record of this request's job cannot be read: images it may have made are not listed here.";
+  return { message, type: 'server_error', param: null, code: 'internal_error' };
 }
 
 function duplicateProblem(): PublicError {
