@@ -1,4 +1,5 @@
 // Never pay twice, never lose a paid image: what the upstream billed against what Darkroom asked for, recorded and stored.
+import type { HeardEvent } from '../load/notes.ts';
 import type { AttemptBook, Books, Findings, JobBook, Violation } from './books.ts';
 import { frozenMs, isCutOff, isDown, killAfter } from './processes.ts';
 import { isFlagged, type Purchase, purchasesOf } from './purchases.ts';
@@ -84,7 +85,7 @@ function isImage({ key }: { readonly key: string }): boolean {
 function fateOf(books: Books, purchase: Purchase, isStored: boolean, isRecorded: boolean): Fate {
   const { attempt, job, delivered } = purchase;
   if (isStored) return isRecorded || isScaled(job) ? 'stored' : 'stored, and not listed by its job';
-  if (books.hasLinks && isLost(purchase)) return 'answered, but its link died';
+  if (isLost(books, purchase)) return 'answered, but its link died';
   if (!isAnswered(books, purchase) || delivered === null) {
     return attempt?.code === 'worker_lost'
       ? 'not answered: in flight at a kill'
@@ -137,10 +138,16 @@ function areThere({ job }: JobBook, { images }: AttemptBook): boolean {
   return images.every((index) => job.images.some((image) => image.index === index));
 }
 
-/** The job says itself that an image of this attempt was paid for and is lost. */
-function isLost({ job, attempt }: Purchase): boolean {
-  const lost = job?.job.errors.filter(({ code }) => code === 'result_lost').map(({ index }) => index) ?? [];
-  return attempt?.outcome === 'succeeded' && attempt.images.some((index) => lost.includes(index));
+/** The job says itself that an image of this attempt was paid for and is lost, or its end said so before a retry. */
+function isLost({ hasLinks, streams }: Books, { job, attempt }: Purchase): boolean {
+  if (!hasLinks || job === null || attempt?.outcome !== 'succeeded') return false;
+  const shown = job.job.errors.filter(({ code }) => code === 'result_lost').map(({ index }) => index);
+  const told = attempt.run === job.job.run ? [] : endsOf(streams, job.job.id).flatMap(({ lost }) => lost);
+  return attempt.images.some((index) => shown.includes(index) || told.includes(index));
+}
+
+function endsOf(streams: Books['streams'], jobId: string): HeardEvent[] {
+  return streams.flatMap(({ heard }) => heard).filter(({ subject, once }) => subject === jobId && once === 'end');
 }
 
 function isScaled(job: JobBook | null): boolean {
@@ -174,7 +181,7 @@ function boughtTwice(books: Books, { job }: JobBook, purchases: readonly Purchas
       .map((earlier) => ({
         earlier,
         how: howLost(books, earlier),
-        isShown: earlier.attempt !== null && isFlagged(earlier.attempt),
+        isShown: (earlier.attempt !== null && isFlagged(earlier.attempt)) || isLost(books, earlier),
       })),
   );
 }

@@ -307,6 +307,30 @@ describe('the auditor lets pass', () => {
     expect(kindsOf(books)).toEqual([]);
   });
 
+  test('an image that its job’s end told to be lost, and bought again because the caller had it retried', () => {
+    const again = withJob('again', (book) => ({
+      ...book,
+      attempts: book.attempts.map((row) => ({
+        ...row,
+        run: row.seq,
+        outcome: 'succeeded',
+        code: null,
+        requestId: `req_again_${row.seq}`,
+        costUsd: 0.02,
+      })),
+      job: { ...book.job, run: 2 },
+    }))({ ...goodBooks(), hasLinks: true });
+    const untold = {
+      ...again,
+      delivered: [...again.delivered, { ...first(again.delivered), requestId: 'req_again_1' }],
+    };
+    expect(kindsOf(untold)).toContain('bought twice, and not shown');
+    const told = withHeard((heard) =>
+      heard.map((event) => (event.subject === 'job_again' && event.once === 'end' ? { ...event, lost: [0] } : event)),
+    )(untold);
+    expect(kindsOf(told).filter((kind) => /bought|answered/.test(kind))).toEqual([]);
+  });
+
   test('an event that came twice under one id, and counts it', () => {
     const books = goodBooks();
     const { violations, figures } = audit({ ...books, webhooks: [...books.webhooks, first(books.webhooks)] });

@@ -156,5 +156,6 @@ function eventsOf({ job }: JobBook): HeardEvent[] {
     subject: job.id,
     sequence: at + 1,
     once: [null, 'image 0', 'end'][at] ?? null,
+    lost: [],
   }));
 }

@@ -72,7 +72,12 @@ export interface Told {
   readonly id: string;
   readonly type: string;
   readonly sequence: number;
-  readonly data: { readonly id: string; readonly job_id?: string; readonly index?: number };
+  readonly data: {
+    readonly id: string;
+    readonly job_id?: string;
+    readonly index?: number;
+    readonly errors?: unknown;
+  };
 }
 
 const ENDS = /^job\.(completed|incomplete|failed|cancelled|expired)$/;
@@ -80,5 +85,10 @@ const ENDS = /^job\.(completed|incomplete|failed|cancelled|expired)$/;
 export function toHeard({ id, type, sequence, data }: Told): HeardEvent {
   const end = ENDS.test(type) ? 'end' : null;
   const once = type === 'image.completed' ? `image ${data.index}` : end;
-  return { id, type, sequence, subject: data.job_id ?? data.id, once };
+  return { id, type, sequence, subject: data.job_id ?? data.id, once, lost: end === null ? [] : lostOf(data.errors) };
+}
+
+function lostOf(errors: unknown): number[] {
+  const list = errors as readonly { readonly code: string; readonly index: number }[];
+  return list.filter(({ code }) => code === 'result_lost').map(({ index }) => index);
 }

@@ -32,6 +32,8 @@ export interface HeardEvent {
   readonly sequence: number;
   /** What may happen once only (an image), or once in each run (`end`); null for anything else. */
   readonly once: string | null;
+  /** Indexes of images it says are paid for and lost. */
+  readonly lost: readonly number[];
 }
 
 export function openNote(job: PlannedJob): CallerNote {
