@@ -1,6 +1,6 @@
 // Seeds that have ever shown a violation: they are run in CI as well, for good.
 export const FAILED_ONCE: readonly number[] = [
   5, // a paid reply given up while it waited to be read; a lane held at a guessed rate after slow_down
-  8,
+  8, // as 33
   33, // a request sent by a worker whose item was another’s by the time the gate’s answer reached it
 ];
