@@ -34,16 +34,16 @@ test('an answer of the gate that comes when the lock may be another’s sends no
   await until('the gate has answered', () => Promise.resolve(isHeld));
   proxy.freeze(true);
   await stack.stack.addWorker();
-  const job = await stack.api.ended(id, 30_000);
+  const job = await stack.api.ended(id, 60_000);
   proxy.freeze(false);
   proxy.release();
-  await late.line(/not sent: the gate answered too late/);
+  await late.line(/not sent: the lock of its item has run out/);
   expect((await stack.simulator.ledger()).requests).toHaveLength(1);
   expect(job.status).toBe('completed');
   await expectImagesToBeWhole(stack, job);
   await until('the first attempt shows that it was not sent', async () => {
     const [first] = await stack.api.attempts(id);
-    return first?.code === 'gate_answered_late' && first.outcome === 'failed';
+    return first?.code === 'lock_ran_out' && first.outcome === 'failed';
   });
   expect((await stack.api.job(id)).usage).toMatchObject({ possible_extra_cost_usd: 0 });
 });

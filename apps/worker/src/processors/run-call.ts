@@ -77,18 +77,21 @@ async function readWork(deps: Deps, item: CallItem, token: string): Promise<Call
   const record = await readJob(deps.redis, deps.keys, item.jobId);
   const state = record?.calls[item.call];
   if (!record || !state || state.outcome !== '' || state.spooled !== undefined || record.run !== item.run) {
-    if (record && state && state.outcome !== '' && state.open > 0) await showLost(deps, record, item, token);
+    if (record && state && state.open > 0 && record.run === item.run) await showLost(deps, record, item, token);
     return null;
   }
   const missing = (record.spec.calls[item.call] ?? []).filter((index) => !record.images.has(index));
   return { record, call: item.call, missing, tag: item.tag ?? 0 };
 }
 
-/** The late answer of a frozen worker has ended the call while another attempt was under way, whose worker is gone too. */
+/** A frozen worker's late answer has ended the call, or waits in a spool, while another attempt was under way, whose worker is gone too. */
 async function showLost(deps: Deps, record: JobRecord, { call, run }: CallItem, token: string): Promise<void> {
   const lockKey = itemLockKey(deps.keys, record.spec.lane, itemIdOf(record.id, call, run));
   if (await closeLost(deps.steps, record.id, call, lockKey, token))
-    deps.log.warn({ jobId: record.id, call }, 'an attempt whose worker is gone was closed: the call has its images');
+    deps.log.warn(
+      { jobId: record.id, call },
+      'an attempt whose worker is gone was closed: the call has an earlier answer',
+    );
 }
 
 /** `first`: what was read a moment ago, for the first attempt. */

@@ -118,22 +118,7 @@ async function takePermit(
     }
     return gate.kind === 'stale' ? { kind: 'again' } : DONE;
   }
-  if (performance.now() >= gate.sendBefore) return notSent(deps, work, gate.seq, images, permit);
   return send(deps, { work, gate, images, permit, startedAt: Date.now() }, wire);
-}
-
-/** The gate's answer was under way for longer than the item's lock holds: another worker may have taken the call up since. */
-async function notSent(
-  deps: Deps,
-  { record, call }: CallWork,
-  seq: number,
-  images: readonly number[],
-  permit: Permit,
-): Promise<NextStep> {
-  deps.log.warn({ jobId: record.id, call, attempt: seq }, 'not sent: the gate answered too late');
-  await permit.giveBack('unused');
-  await closeUnsent(deps.steps, record.id, call, seq, images, 'gate_answered_late');
-  return { kind: 'again' };
 }
 
 /** A call that waits for one upstream key waits alone: its lane goes on under the others. */
@@ -190,7 +175,9 @@ async function send(deps: Deps, attempt: SentAttempt, wire: WireRequest): Promis
   const name = `${record.id} call ${call} attempt ${attempt.gate.seq}`;
   deps.underWay.add(name);
   try {
-    const result = await deps.upstreams.of(attempt.permit.upstreamKey).request(wire);
+    const { permit, gate } = attempt;
+    const result = await deps.upstreams.of(permit.upstreamKey).request(wire, gate.sendBefore);
+    if (result.kind === 'late') return await settleUnsent(deps, attempt);
     deps.metrics.callDuration.observe(lane, (Date.now() - attempt.startedAt) / 1_000);
     return result.kind === 'answered'
       ? await settleAnswer(deps, attempt, result.answer)
@@ -199,4 +186,16 @@ async function send(deps: Deps, attempt: SentAttempt, wire: WireRequest): Promis
     deps.underWay.delete(name);
     deps.metrics.callsInFlight.dec(lane);
   }
+}
+
+/**
+ * The gate's answer was long under way, or this process stood still since: the item's lock has run out, and another worker may
+ * have taken the call up.
+ */
+async function settleUnsent(deps: Deps, { work, gate, images, permit }: SentAttempt): Promise<NextStep> {
+  const { record, call } = work;
+  deps.log.warn({ jobId: record.id, call, attempt: gate.seq }, 'not sent: the lock of its item has run out');
+  await permit.giveBack('unused');
+  await closeUnsent(deps.steps, record.id, call, gate.seq, images, 'lock_ran_out');
+  return { kind: 'again' };
 }

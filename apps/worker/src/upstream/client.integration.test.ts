@@ -104,6 +104,15 @@ describe('one attempt', () => {
     expect(JSON.parse(body ?? '')).toEqual({ ...BODY, n: 2 });
   });
 
+  test('does not go out once its time to be sent is over, though a connection is there', async () => {
+    const server = await serve((socket) => socket.end(http('200 OK', IMAGE)));
+    const upstream = upstreamAt(server.url);
+    expect(await upstream.request(generation(1), performance.now())).toEqual({ kind: 'late' });
+    expect((await upstream.request(generation(2), performance.now() + 60_000)).kind).toBe('answered');
+    expect(server.requests).toHaveLength(1);
+    expect(server.requests[0]).toContain('"n":2');
+  });
+
   test.each([500, 503, 429, 408, 409])('is never repeated by itself on %d', async (status) => {
     const server = await serve((socket) =>
       socket.end(http(`${status} No`, '{"error":{"message":"no","type":"t","param":null,"code":"c"}}')),

@@ -29,11 +29,16 @@ export interface UpstreamAnswer extends ImagesReply {
 
 export type UpstreamResult =
   | { readonly kind: 'answered'; readonly answer: UpstreamAnswer }
-  | { readonly kind: 'failed'; readonly error: ServiceError; readonly observation: Observation | null };
+  | { readonly kind: 'failed'; readonly error: ServiceError; readonly observation: Observation | null }
+  /** Not sent: `sendBefore` had come. */
+  | { readonly kind: 'late' };
 
 export interface Upstream {
-  /** Sends a request, once. Never rejects for what the upstream or the network does. */
-  request(wire: WireRequest): Promise<UpstreamResult>;
+  /**
+   * Sends a request, once, and only before `sendBefore` (on the clock of `performance.now()`). Never rejects for what the
+   * upstream or the network does.
+   */
+  request(wire: WireRequest, sendBefore?: number): Promise<UpstreamResult>;
   close(): Promise<void>;
 }
 
@@ -52,7 +57,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
   const receive = async (head: ReplyHead): Promise<Inflow> =>
     new Inflow(head, isAnswer(head.status) ? await readers.take() : null);
 
-  const send = (wire: WireRequest): Exchange<Inflow> =>
+  const send = (wire: WireRequest, sendBefore: number): Exchange<Inflow> =>
     new Exchange(
       agent,
       {
@@ -69,13 +74,14 @@ export function openUpstream(options: UpstreamOptions): Upstream {
         },
         body: wire.take(),
         timeoutMs: options.callTimeoutMs,
+        sendBefore,
       },
       receive,
     );
 
   return {
-    async request(wire) {
-      const exchange = send(wire);
+    async request(wire, sendBefore = Number.POSITIVE_INFINITY) {
+      const exchange = send(wire, sendBefore);
       try {
         const { head, receiver, broken } = await exchange.reply;
         if (!isAnswer(head.status)) return await toRefusal(head, receiver, wire, options.apiKey);
@@ -85,6 +91,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
         });
         return { kind: 'answered', answer };
       } catch (error) {
+        if (exchange.wasLate) return { kind: 'late' };
         if (error instanceof ServiceError)
           return { kind: 'failed', error: withoutKey(error, options.apiKey), observation: null };
         const mayBeWhole = exchange.wasAnswered || wire.isTaken();

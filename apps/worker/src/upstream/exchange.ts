@@ -11,6 +11,8 @@ export interface ExchangeRequest {
   readonly body: Uint8Array | Iterable<Uint8Array>;
   /** From connecting to the last byte, ms; a reply that is coming when it is over may go on for as long again. */
   readonly timeoutMs: number;
+  /** On the clock of `performance.now()`: a request that has not begun to go out by then never does. */
+  readonly sendBefore: number;
 }
 
 /** A reply of which nothing has come for this long when its time is over is given up. */
@@ -44,6 +46,7 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
   readonly #receive: Receive<R>;
   readonly #outcome = Promise.withResolvers<Reply<R>>();
   readonly #timeoutMs: number;
+  readonly #sendBefore: number;
   readonly #startedAt = performance.now();
   readonly #early: Buffer[] = [];
   #controller: Dispatcher.DispatchController | null = null;
@@ -51,6 +54,7 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
   #receiver: R | null = null;
   #over: Error | 'whole' | null = null;
   #timer: NodeJS.Timeout;
+  #isLate = false;
   /** How often something has come. */
   #signs = 0;
 
@@ -58,6 +62,7 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
     this.reply = this.#outcome.promise;
     this.#receive = receive;
     this.#timeoutMs = request.timeoutMs;
+    this.#sendBefore = request.sendBefore;
     this.#timer = setTimeout(() => this.#lookForSigns(0), request.timeoutMs);
     const { origin, path, headers } = request;
     // undici takes iterables, its types don't.
@@ -70,6 +75,11 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
     return this.#controller !== null;
   }
 
+  /** Whether it did not go out because its time to be sent was over. */
+  get wasLate(): boolean {
+    return this.#isLate;
+  }
+
   /** Whether an answer began to come. */
   get wasAnswered(): boolean {
     return this.#head !== null;
@@ -78,6 +88,8 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
   /** undici calls this when a connected socket is about to carry the request; aborted here, nothing is written. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
     if (this.#over instanceof Error) return controller.abort(this.#over);
+    this.#isLate = performance.now() >= this.#sendBefore;
+    if (this.#isLate) return controller.abort(new DOMException('too late to be sent', 'TimeoutError'));
     this.#controller = controller;
   }
 

@@ -283,6 +283,24 @@ describe('an answer that waits', () => {
     expect(await life.record()).toMatchObject({ status: 'completed', attempts: [{ outcome: 'succeeded' }, {}] });
   });
 
+  test('of a frozen worker: the next attempt, whose worker is gone, is closed by who has the item; its own is not', async () => {
+    const life = await begun();
+    await steps.redis.set(life.lockKey, TOKENS[1]);
+    await life.begin(1);
+    await noteSpooled(steps, { jobId: life.id, call: CALL, seq: 1 }, { costMicroUsd: COST }, waits());
+    expect(await closeLost(steps, life.id, CALL, life.lockKey, 'another'), 'not the item’s').toBe(false);
+    expect(await closeLost(steps, life.id, CALL, life.lockKey, TOKENS[1] ?? '')).toBe(true);
+    await life.check();
+    await life.finish(1, 'whole');
+    expect(await life.record()).toMatchObject({
+      status: 'completed',
+      attempts: [{ outcome: 'succeeded' }, { outcome: 'unknown', code: 'worker_lost' }],
+    });
+    const own = await begun();
+    await noteSpooled(steps, { jobId: own.id, call: CALL, seq: 1 }, {}, waits());
+    expect(await closeLost(steps, own.id, CALL, own.lockKey, TOKENS[0] ?? ''), 'what waits is its own').toBe(false);
+  });
+
   test('that is given up fails its call, though another attempt was closed before', async () => {
     const life = await begun();
     await steps.redis.set(life.lockKey, TOKENS[1]);
@@ -371,5 +389,17 @@ test('without room in the spool the gate lets nothing through', async () => {
   expect(await ask(), 'the lease is over').toEqual({ kind: 'no-room' });
   await steps.redis.hset(room, 'process', `100 ${Date.now() + 60_000}`);
   expect(await ask()).toMatchObject({ kind: 'go', seq: 2 });
+  await life.stop();
+});
+
+test('the gate tells until when its request may be sent: as long as the lock holds', async () => {
+  const life = new Life();
+  await life.start();
+  await steps.redis.set(life.lockKey, TOKENS[0] ?? '', 'PX', 5_000);
+  const before = performance.now();
+  const answer = await life.begin(0);
+  if (answer.kind !== 'go') throw new Error(`the gate said ${answer.kind}`);
+  expect(answer.sendBefore - before).toBeGreaterThan(4_000);
+  expect(answer.sendBefore - performance.now()).toBeLessThanOrEqual(5_000);
   await life.stop();
 });

@@ -14,8 +14,8 @@
 //
 //   A crash right after…     leaves…                                      and is mended by…
 //   room, inputs, permit     room and lease till they run out (45 s)      nobody: nothing was sent
-//   the gate, slow answer    an open row; the lock may be another's by    the same worker, if it lives: not sent, the row is closed
-//                            the time the answer is here
+//   begin-attempt, and the   an open row; the lock may be another's when  the same worker: it sends nothing and closes the row
+//   worker stands still      the answer is here or the socket is ready
 //   begin-attempt            an open row, perhaps a request in flight     the next worker of the item: `unknown`, at most one more
 //   the reply                the same; a URL reply's links once noted     the same; links are followed by any worker (drain)
 //   note-answer              a row known to be paid                       the same; the cost counts as paid, not as possible
@@ -112,8 +112,8 @@ export type GateAnswer =
         | 'unreplicated';
     };
 
-/** Why an attempt was not sent though the gate was passed: too few replicas have its row, or the answer came too late. */
-export type Unsent = 'redis_not_replicated' | 'gate_answered_late';
+/** Why an attempt was not sent though the gate was passed: too few replicas have its row, or the item's lock has run out since. */
+export type Unsent = 'redis_not_replicated' | 'lock_ran_out';
 
 /** The paying gate. Only after `go` may the request be sent, once, and before `sendBefore`. */
 export async function beginAttempt(steps: JobSteps, gate: Gate): Promise<GateAnswer> {
@@ -297,8 +297,8 @@ export async function failCall(steps: JobSteps, failure: CallFailure): Promise<F
 }
 
 /**
- * Closes the open attempt of a call that has its outcome from an earlier one, for a worker that is lost; whoever holds the
- * call's queue item may say so. Whether there was one to close.
+ * Closes the open attempt of a call that has its outcome from an earlier one, or whose earlier answer is spooled, for a worker
+ * that is lost; whoever holds the call's queue item may say so. Whether there was one to close.
  */
 export async function closeLost(
   { redis, keys }: JobSteps,
