@@ -1,7 +1,7 @@
 // Seeds that have ever shown a violation: they are run in CI as well, for good.
 export const FAILED_ONCE: readonly number[] = [
-  5, // a paid reply given up while it waited to be read; a lane held at a guessed rate after slow_down
   3, // an attempt left open beside a spooled answer when its worker died
+  5, // a paid reply given up while it waited to be read; a lane held at a guessed rate after slow_down
   8, // as 33
   33, // a request sent by a worker whose item was another’s by then: the gate’s answer had been held up
   40, // the same: the worker stood still between the gate and the socket
