@@ -1,6 +1,6 @@
 // Who may have been paid for a call is not asked again where that is forbidden: a job with `on_unknown: fail` buys nothing a
-// second time in one run, and after a
-// request that was billed the next one is not made with another upstream key.
+// second time in one run, and after a request that was billed the next one is not made with another upstream key, unless
+// the first key has surely refused the repeat, or was not to be reached for it.
 import type { Books, Findings, JobBook, Violation } from './books.ts';
 import { type Purchase, purchasesOf } from './purchases.ts';
 
@@ -49,8 +49,14 @@ function sameRunTwice(calls: readonly Purchase[]): Purchase[] {
 function boughtElsewhere(calls: readonly Purchase[]): Purchase[] {
   return calls.filter(({ request, images }, at) => {
     const next = calls[at + 1];
-    return images.length > 0 && next !== undefined && next.request.key !== request.key;
+    return images.length > 0 && next !== undefined && next.request.key !== request.key && !wasRefusedBefore(next);
   });
+}
+
+/** The attempt right before it cost nothing: no ledger has it when it was not even sent. */
+function wasRefusedBefore({ job, attempt }: Purchase): boolean {
+  const before = job?.attempts.findLast(({ call, seq }) => call === attempt?.call && seq < attempt.seq);
+  return before?.outcome === 'rejected' || before?.code === 'upstream_unreachable';
 }
 
 function toViolation(kind: string) {

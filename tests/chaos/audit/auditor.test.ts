@@ -331,6 +331,25 @@ describe('the auditor lets pass', () => {
     expect(kindsOf(told).filter((kind) => /bought|answered/.test(kind))).toEqual([]);
   });
 
+  test('a repeat with another key, once the first key was not to be reached for it', () => {
+    const elsewhere = (books: Books): Books => ({
+      ...books,
+      ledger: {
+        ...books.ledger,
+        requests: books.ledger.requests.map((one) => (one.id === 'req_again_2' ? { ...one, key: 'k002' } : one)),
+      },
+    });
+    const between = { outcome: 'failed', code: 'upstream_unreachable', requestId: null, costUsd: null };
+    const books = withJob('again', (book) => {
+      const [lost, bought] = book.attempts.map((row) => ({ ...row }));
+      if (lost === undefined || bought === undefined) throw new Error('two attempts are expected');
+      const refused = { ...bought, ...between, at: bought.at - 5, endedAt: bought.at - 4 };
+      return { ...book, attempts: [lost, refused, { ...bought, seq: 3 }] };
+    })(elsewhere(goodBooks()));
+    expect(kindsOf(elsewhere(goodBooks()))).toContain('bought again with another upstream key');
+    expect(kindsOf(books)).not.toContain('bought again with another upstream key');
+  });
+
   test('an event that came twice under one id, and counts it', () => {
     const books = goodBooks();
     const { violations, figures } = audit({ ...books, webhooks: [...books.webhooks, first(books.webhooks)] });
