@@ -4,7 +4,8 @@
 
 import { itemIdOf } from '@darkroom/shared/base/ids.ts';
 import type { Slot } from '@darkroom/shared/base/slots.ts';
-import { closeLost, type GateAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
+import { closeLost } from '@darkroom/shared/jobs/attempt-steps.ts';
+import { type GateAnswer } from '@darkroom/shared/jobs/paying-gate.ts';
 import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import { type CallItem, itemLockKey } from '@darkroom/shared/queues/call-queue.ts';

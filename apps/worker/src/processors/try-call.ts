@@ -2,7 +2,7 @@
 // before the permit is taken, so that nothing we could have known fails between the gate and the socket. A crash before
 // the gate leaves nothing but a permit's unused share; after it an open row, see shared/jobs/steps.ts.
 import { itemIdOf } from '@darkroom/shared/base/ids.ts';
-import { beginAttempt, closeUnsent, type GateAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
+import { beginAttempt, closeUnsent, type GateAnswer } from '@darkroom/shared/jobs/paying-gate.ts';
 import type { AttemptRow } from '@darkroom/shared/jobs/record.ts';
 import { inputsOf } from '@darkroom/shared/jobs/spec.ts';
 import { upperBoundMicroUsd } from '@darkroom/shared/models/price.ts';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readVariables } from '@darkroom/shared/base/config.ts';
 import { newJobId } from '@darkroom/shared/base/ids.ts';
-import { beginAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
+import { beginAttempt } from '@darkroom/shared/jobs/paying-gate.ts';
 import type { JobRecord, SpooledAnswerRow } from '@darkroom/shared/jobs/record.ts';
 import type { JobSpec } from '@darkroom/shared/jobs/spec.ts';
 import { type AnswerId, entryOf } from '@darkroom/shared/jobs/spool-steps.ts';

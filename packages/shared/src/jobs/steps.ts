@@ -1,5 +1,5 @@
 // Steps of a whole job, typed over their Lua: record it, withhold its calls, open it again. Each is atomic and safe to repeat.
-// Those of a call and its attempts are in attempt-steps.ts.
+// Those of a call and its attempts are in attempt-steps.ts and paying-gate.ts.
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript, type Script } from '../base/redis.ts';
 import { assertNumbers, RedisReplyError, readId, readKind, readWord } from '../base/redis-reply.ts';
