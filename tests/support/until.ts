@@ -3,10 +3,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const EVERY_MS = 20;
 
-/** The first answer that is neither null, undefined nor false. Throws after `timeoutMs`, saying what was waited for. */
+/** What is no fact yet: Redis answers «is it there?» with 0. */
+type NotYet = null | undefined | false | 0 | '';
+
+/** The first answer that is a fact. Throws after `timeoutMs`, saying what was waited for. */
 export async function until<T>(
   what: string,
-  fact: () => Promise<T | null | undefined | false> | T | null | undefined | false,
+  fact: () => Promise<T | NotYet> | T | NotYet,
   timeoutMs = 15_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
@@ -14,7 +17,7 @@ export async function until<T>(
   for (;;) {
     try {
       const answer = await fact();
-      if (answer !== null && answer !== undefined && answer !== false) return answer;
+      if (answer) return answer;
       last = answer;
     } catch (error) {
       last = error; // a process that is being restarted refuses connections for a moment
