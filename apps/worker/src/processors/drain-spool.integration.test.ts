@@ -300,6 +300,17 @@ describe('links', () => {
     expect((await bench.job(dead)).attempts).toMatchObject([{ outcome: 'succeeded', costMicroUsd: 7 }]);
   });
 
+  test('are followed behind answers that can’t be looked at, as many as there are', async () => {
+    for (let bad = 0; bad < 10; bad += 1) {
+      // What is kept of its job is no record.
+      await one.redis.set(one.keys.job(`job_bad_${bad}`), 'no hash');
+      await one.redis.zadd(one.keys.spooled, Date.now() + bad, `job_bad_${bad} 0 1`);
+    }
+    const id = await noteLinks();
+    bench.drain(one);
+    await until(id, 'completed');
+  });
+
   test('are followed while storage is away, and what they led to waits in the spool', async () => {
     await bench.takeStorageAway();
     const id = await noteLinks();

@@ -38,6 +38,8 @@ const WAITING_MS = 2_000;
 const MOST_LISTED = 5_000;
 /** An answer that only its own host has is looked at again after this long. */
 const OTHERS_MS = 30_000;
+/** One whose links could not be looked at for a reason of its own: behind the others by then. */
+const FAILED_MS = 10_000;
 const LINKS_AT_ONCE = 4;
 
 export function startDraining(deps: Deps): Drainer {
@@ -111,13 +113,13 @@ async function drainBytes(deps: Deps, signal: AbortSignal): Promise<void> {
   if (deps.breaker.isOpen && (await isStorageWell(deps, () => deps.store.probe()))) deps.breaker.close();
 }
 
-/** One that fails for a reason of its own is not to hold up those behind it. */
-async function oneOf(deps: Deps, id: AnswerId, work: () => Promise<Drained>): Promise<Drained | null> {
+/** One that fails for a reason of its own is not to hold up those behind it. null: another has it just now. */
+async function oneOf(deps: Deps, id: AnswerId, work: () => Promise<Drained>): Promise<Drained | 'failed' | null> {
   try {
     return await underLease(deps, id, work);
   } catch (error) {
     deps.log.error({ err: error, ...id }, 'a spooled answer could not be drained');
-    return null;
+    return 'failed';
   }
 }
 
@@ -222,15 +224,22 @@ async function drainOthers(deps: Deps, notBefore: Map<string, number>, signal: A
   const follow = async (): Promise<void> => {
     for (const { id, key, until } of left) {
       if (signal.aborted) return;
-      const end = (await deps.spool.has(id)) ? 'host' : await underLease(deps, id, () => drainListed(deps, id, signal));
+      const end = await oneOf(deps, id, async () => {
+        return (await deps.spool.has(id)) ? 'host' : drainListed(deps, id, signal);
+      });
       isWaiting ||= end === 'links';
-      const pauseMs = end === 'host' ? OTHERS_MS : WAITING_MS;
-      if (end === 'host' || end === 'links')
-        notBefore.set(key, Math.min(Date.now() + pauseMs, Math.max(until, Date.now())));
+      const pauseMs = pauseAfter(end);
+      if (pauseMs > 0) notBefore.set(key, Math.min(Date.now() + pauseMs, Math.max(until, Date.now())));
     }
   };
   await Promise.all(Array.from({ length: LINKS_AT_ONCE }, follow));
   return isWaiting;
+}
+
+function pauseAfter(end: Drained | 'failed' | null): number {
+  if (end === 'host') return OTHERS_MS;
+  if (end === 'failed') return FAILED_MS;
+  return end === 'links' ? WAITING_MS : 0;
 }
 
 async function drainListed(deps: Deps, id: AnswerId, signal: AbortSignal): Promise<Drained> {
