@@ -2,10 +2,10 @@
 // left to wait for. Safe to repeat and to do twice at a time: fixed keys, first write wins. What is past its time is settled
 // as paid and lost; its call is not bought again.
 
-import { encodeAnswer, type SpooledAnswer } from '@darkroom/shared/images/spool-file.ts';
+import type { SpooledAnswer } from '@darkroom/shared/images/spool-file.ts';
 import { type AttemptFacts, finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { ImageRow, JobRecord, SpooledAnswerRow, StoredError } from '@darkroom/shared/jobs/record.ts';
-import { type AnswerId, keepCopy, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
+import { type AnswerId, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import type { Deps } from '../deps.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
@@ -13,7 +13,7 @@ import { endOf } from './answer-end.ts';
 import { type Fetched, fetchImage, type ImageBytes, type Kept, lostImage, storeImage } from './keep-image.ts';
 import { linkUntil } from './link-life.ts';
 import { recordImages } from './record-images.ts';
-import { type AboutAnswer, HOST_PATIENCE_MS } from './spool-answer.ts';
+import { type AboutAnswer, HOST_PATIENCE_MS, tryToCopy } from './spool-answer.ts';
 
 /**
  * `settled`: nothing of it waits here any more · `away`: the storage is · `links`, `host`: it waits for its links, or for the
@@ -111,10 +111,12 @@ async function spoolFetched(
   const links = (row.links ?? []).map((link, place) => (isHere(place) ? null : link));
   const { until: _, host: __, ...waits } = { ...row, links };
   const about: AboutAnswer = { facts: {}, waits };
-  await deps.spool.write({ ...id, answeredAt: attempt.answeredAt ?? attempt.at, about: { ...about }, images });
+  const file: SpooledAnswer = { ...id, answeredAt: attempt.answeredAt ?? attempt.at, about: { ...about }, images };
+  await deps.spool.write(file);
   deps.room.spend(images.reduce((sum, { bytes }) => sum + bytes.length, 0));
   const until = Math.max(row.until, Date.now() + HOST_PATIENCE_MS);
-  await noteSpooled(deps.steps, id, {}, { ...waits, host: deps.spool.hostId, until });
+  const noted = await noteSpooled(deps.steps, id, {}, { ...waits, host: deps.spool.hostId, until });
+  if (noted === 'noted') await tryToCopy(deps, id, file);
 }
 
 async function find(deps: Deps, { jobId, call, seq }: AnswerId): Promise<Found | null> {
@@ -167,7 +169,7 @@ async function sayItIsHere(
   const noted = await noteSpooled(deps.steps, id, facts, { ...row, host: deps.spool.hostId, until });
   if (noted !== 'noted' || attempt.spooled !== undefined) return;
   deps.log.warn({ ...id }, 'an answer was found in the spool that Redis knew nothing of');
-  await keepCopy(deps.steps, id, Buffer.concat(encodeAnswer(file)));
+  await tryToCopy(deps, id, file);
 }
 
 /** null: nothing to follow. */

@@ -322,4 +322,18 @@ describe('links', () => {
     expect([record.images.size, links.asked]).toEqual([2, 2]);
     await expectNothingWaits();
   });
+
+  test('led to bytes that another host can store when this one is gone', async () => {
+    const two = await bench.host('host-2');
+    await bench.takeStorageAway();
+    const id = await noteLinks();
+    const drainer = bench.drain(one);
+    await vi.waitFor(async () => expect(await readCopy(one.steps, id)).not.toBeNull(), WAIT);
+    await drainer.stop();
+    links.status = 403;
+    await bench.bringStorageBack();
+    bench.drain(two);
+    expect((await until(id, 'completed')).images.size).toBe(2);
+    expect(await one.redis.hlen(one.keys.spoolCopies)).toBe(0);
+  });
 });

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeAnswer, type SpooledAnswer } from '@darkroom/shared/images/spool-file.ts';
 import type { AttemptFacts } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { ImageRow, SpooledAnswerRow, StoredError } from '@darkroom/shared/jobs/record.ts';
-import { keepCopy, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
+import { type AnswerId, keepCopy, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
 import type { Deps } from '../deps.ts';
 import { type ImageBytes, storeImage } from './keep-image.ts';
 import { recordImages } from './record-images.ts';
@@ -121,11 +121,8 @@ async function tryToSpool(deps: Deps, file: SpooledAnswer, tries: number): Promi
   }
 }
 
-async function tryToCopy(
-  deps: Deps,
-  id: Pick<SpooledAnswer, 'jobId' | 'call' | 'seq'>,
-  file: SpooledAnswer,
-): Promise<boolean> {
+/** For an answer that has been noted: another worker can finish it then. False without room for it in Redis. */
+export async function tryToCopy(deps: Deps, id: AnswerId, file: SpooledAnswer): Promise<boolean> {
   try {
     return await keepCopy(deps.steps, id, Buffer.concat(encodeAnswer(file)));
   } catch (error) {

@@ -1,7 +1,9 @@
 // While the images of an answer are being stored they are in memory alone. When that takes more than a moment, or when the
-// last put of this process went badly, they are written to this host's spool beside it, and Redis is told: a process that
-// dies meanwhile loses nothing, and nobody else buys it again. Whoever finds the file after a crash drains it like any other.
+// last put of this process went badly, they are written to this host's spool beside it, and Redis is told and gets a copy if
+// they are small: a process that dies meanwhile loses nothing, and nobody else buys it again. Whoever finds the file or the
+// copy after a crash drains it like any other.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SpooledAnswer } from '@darkroom/shared/images/spool-file.ts';
 import type { AttemptFacts } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { SpooledAnswerRow } from '@darkroom/shared/jobs/record.ts';
 import { type AnswerId, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
@@ -11,7 +13,7 @@ import { answerLeaseOf } from '../spool/answer-lease.ts';
 import type { UpstreamAnswer } from '../upstream/client.ts';
 import type { ImageBytes } from './keep-image.ts';
 import type { SentAttempt } from './run-call.ts';
-import { type AboutAnswer, HOST_PATIENCE_MS } from './spool-answer.ts';
+import { type AboutAnswer, HOST_PATIENCE_MS, tryToCopy } from './spool-answer.ts';
 
 /** A put that is well takes less: 4 MB, 20 ms on a disk and 100 to 200 ms on S3. */
 const MOMENT_MS = 250;
@@ -44,12 +46,15 @@ export function startSpoolBeside(
     lease = takeAnswerLease(deps, id);
     const { until: _, host: __, ...waits } = { until: 0, host: null, ...links, images: answer.images.length };
     const about: AboutAnswer = { facts, waits };
-    await deps.spool.write({ ...id, answeredAt: Date.now(), about: { ...about }, images });
+    const file: SpooledAnswer = { ...id, answeredAt: Date.now(), about: { ...about }, images };
+    await deps.spool.write(file);
     deps.room.spend(images.reduce((sum, { bytes }) => sum + bytes.length, 0));
     await books;
     if (stopping.signal.aborted) return;
     const until = Math.max(Date.now() + HOST_PATIENCE_MS, links?.until ?? 0);
-    await noteSpooled(deps.steps, id, facts, { ...waits, host: deps.spool.hostId, until });
+    const noted = await noteSpooled(deps.steps, id, facts, { ...waits, host: deps.spool.hostId, until });
+    // It goes with the note: when the answer is settled, or nothing but its links is left.
+    if (noted === 'noted' && !stopping.signal.aborted) await tryToCopy(deps, id, file);
   };
   const written = write().catch((error: unknown) => {
     deps.log.warn(
