@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expectedWaitSeconds, toLaneRate } from './lane-outlook.ts';
-import type { LimitState } from './limit-state.ts';
+import type { LimitState, Rate } from './limit-state.ts';
 import { retryAfterSeconds } from './queue-room.ts';
 import type { KeyState, LaneState } from './read-lanes.ts';
 
@@ -13,13 +13,27 @@ const PAUSE = {
 };
 
 function limit(images: number | null, requests: number | null = null, stoppedUntil: number | null = null): LimitState {
-  const rate = (of: number | null) => (of === null ? null : { limit: of, source: 'told' as const, available: 1 });
   return {
     name: 'm',
     rates: { images: rate(images), requests: rate(requests), tokens: null },
+    tokensPerImage: null,
     concurrency: { limit: null, inUse: 0, loweredTo: null },
     stoppedUntil,
   };
+}
+
+function rate(perMinute: number | null, freeAt = 0): Rate | null {
+  return perMinute === null ? null : { limit: perMinute, source: 'told', available: 1, freeAt };
+}
+
+/** So many images at 4,000 tokens each. */
+function tokenLimit(perMinute: number, tokensPerImage: number | null): LimitState {
+  return { ...limit(null), rates: { images: null, requests: null, tokens: rate(perMinute) }, tokensPerImage };
+}
+
+/** One whose next image has to wait. */
+function usedUpUntil(freeAt: number): LimitState {
+  return { ...limit(null), rates: { images: rate(60, freeAt), requests: null, tokens: null } };
 }
 
 function key(limits: readonly LimitState[], isPaused = false): KeyState {
@@ -29,6 +43,7 @@ function key(limits: readonly LimitState[], isPaused = false): KeyState {
 function lane(keys: readonly KeyState[], changes: Partial<LaneState> = {}): LaneState {
   return {
     id: 'm',
+    readAt: NOW,
     waiting: 0,
     delayed: 0,
     active: 0,
@@ -36,7 +51,9 @@ function lane(keys: readonly KeyState[], changes: Partial<LaneState> = {}): Lane
     openByAccount: [],
     ahead: 0,
     busySince: null,
+    lastStartedAt: null,
     startedPerMinute: { calls: 0, images: 0 },
+    imagesWhileBusy: 0,
     restingUntil: null,
     isStorageAway: false,
     keys,
@@ -50,18 +67,49 @@ describe('the rate of a lane', () => {
     ['the sum over its keys', [key([limit(60)]), key([limit(30)]), key([limit(null)])], 90],
     ['without keys that are paused', [key([limit(60)]), key([limit(30)], true)], 60],
     ['by requests too, two images each', [key([limit(60, 20)])], 40],
+    ['by tokens, as many as images took of late', [key([limit(60), tokenLimit(80_000, 4_000)])], 20],
+    ['without tokens while none have been taken', [key([limit(60), tokenLimit(80_000, null)])], 60],
     ['what was measured where no limit is known', [key([limit(null)])], 30],
   ])('is %s', (_what, keys, imagesPerMinute) => {
-    const started = { startedPerMinute: { calls: 15, images: 30 }, busySince: NOW - 3_600_000 };
+    const started = {
+      startedPerMinute: { calls: 15, images: 30 },
+      imagesWhileBusy: 30,
+      busySince: NOW - 3_600_000,
+      lastStartedAt: NOW,
+    };
     expect(toLaneRate(lane(keys, started), NOW).imagesPerMinute).toBe(imagesPerMinute);
   });
 
   it('counts what was measured for a part of a minute in full', () => {
     // 30 s at one image a second, decayed.
     const images = 60 * (1 - Math.exp(-0.5));
-    const started = { startedPerMinute: { calls: images, images }, busySince: NOW - 30_000 };
-    const rate = toLaneRate(lane([key([])], started), NOW);
-    expect(rate.imagesPerMinute).toBeCloseTo(60);
+    const started = { startedPerMinute: { calls: images, images }, imagesWhileBusy: images, busySince: NOW - 30_000 };
+    const { imagesPerMinute } = toLaneRate(lane([key([])], started), NOW);
+    expect(imagesPerMinute).toBeCloseTo(60);
+  });
+
+  const slow = {
+    waiting: 300,
+    startedPerMinute: { calls: 18, images: 18 },
+    imagesWhileBusy: 18,
+    busySince: NOW - 600_000,
+    lastStartedAt: NOW - 1_000,
+  };
+  it.each<[string, Partial<LaneState>, number]>([
+    ['what is sent while calls wait, and not the far higher limit: slots are short', {}, 19],
+    ['the limit while nobody waits: what is sent is what was asked for', { waiting: 0 }, 1_500],
+    ['the limit when calls have only just begun to wait', { busySince: NOW - 9_000 }, 1_500],
+    ['next to nothing when nothing is sent', { imagesWhileBusy: 0 }, 1],
+  ])('of 1,500 a minute is %s', (_what, changes, imagesPerMinute) => {
+    const { imagesPerMinute: actual } = toLaneRate(lane([key([limit(1_500)])], { ...slow, ...changes }), NOW);
+    expect(actual).toBeCloseTo(imagesPerMinute, 1);
+  });
+
+  it('is what it was before a stop, while that lasts', () => {
+    // What was counted has decayed since the last start.
+    const stopped = { imagesWhileBusy: 18 * Math.exp(-2), lastStartedAt: NOW - 120_000 };
+    const state = lane([key([limit(1_500, null, NOW + 60_000)])], { ...slow, ...stopped });
+    expect(toLaneRate(state, NOW).imagesPerMinute).toBeCloseTo(19, 1);
   });
 
   it.each<[string, number | null, number]>([
@@ -69,19 +117,24 @@ describe('the rate of a lane', () => {
     ['it has just begun', NOW - 9_000, 30],
     ['it has long been idle', NOW - 900_000, 0.4],
   ])('is not known when no limit is and %s', (_when, since, calls) => {
-    const started = { startedPerMinute: { calls, images: calls }, busySince: since };
-    const rate = toLaneRate(lane([key([])], started), NOW);
-    expect(rate).toMatchObject({ imagesPerMinute: null, imagesPerCall: 1 });
+    const started = { startedPerMinute: { calls, images: calls }, imagesWhileBusy: calls, busySince: since };
+    expect(toLaneRate(lane([key([])], started), NOW)).toMatchObject({ imagesPerMinute: null, imagesPerCall: 1 });
   });
 
   it.each<[string, LaneState, number | null]>([
-    ['now', lane([key([limit(60)])]), 0],
+    ['now', lane([key([limit(60)])]), NOW],
     ['when the stop ends', lane([key([limit(60, null, NOW + 9_000), limit(60)])]), NOW + 9_000],
-    ['when the first of several keys goes on', lane([key([limit(60, null, NOW + 9_000)]), key([limit(60)])]), 0],
+    ['when the first of several keys goes on', lane([key([limit(60, null, NOW + 9_000)]), key([limit(60)])]), NOW],
+    ['when what is used up of a limit has come back', lane([key([limit(60), usedUpUntil(NOW + 7_000)])]), NOW + 7_000],
     ['when the lane’s rest is over', lane([key([limit(60)])], { restingUntil: NOW + 4_000 }), NOW + 4_000],
     ['nobody knows when, while every key is paused', lane([key([limit(60)], true)]), null],
   ])('holds from %s', (_when, state, startsAt) => {
     expect(toLaneRate(state, NOW).startsAt).toBe(startsAt);
+  });
+
+  it('holds from then on by this process’ clock, however far off that is', () => {
+    const rate = toLaneRate(lane([key([limit(60, null, NOW + 9_000)])]), NOW - 3_600_000);
+    expect(expectedWaitSeconds(rate, 0, NOW - 3_600_000)).toBe(9);
   });
 });
 

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { itemIdOf } from '../base/ids.ts';
 import type { Keys } from '../base/keys.ts';
 import { type CallItem, waitingItemsKey } from '../queues/call-queue.ts';
-import { type LaneState, readLanes } from './read-lanes.ts';
+import { type KeyState, type LaneState, readLanes } from './read-lanes.ts';
 import { repliesOf } from './replies-of.ts';
 
 /** How fast a lane goes, as far as it is known. */
@@ -13,7 +13,7 @@ export interface LaneRate {
   readonly imagesPerMinute: number | null;
   /** On average, of late. */
   readonly imagesPerCall: number;
-  /** Nothing starts before, unix ms; null = nobody knows when: every upstream key is paused, or the image storage away. */
+  /** Nothing starts before, unix ms of this process' clock; null = nobody knows when: every upstream key is paused, or the image storage away. */
   readonly startsAt: number | null;
 }
 
@@ -77,41 +77,64 @@ async function readLaneRate(redis: Redis, keys: Keys, lane: string): Promise<Lan
   return toLaneRate(state, Date.now());
 }
 
-/** As in lane.lua: the counts decay with it, and below so many calls the lane has been idle. */
+/** As in lane.lua: the counts decay with it. */
 const THROUGHPUT_MS = 60_000;
+/** Below so many calls nothing is known of how many images they make. */
 const IDLE_CALLS = 0.5;
 /** What was measured for a shorter time says how many slots there are, not how fast they get free. */
 const LEAST_MEASURED_MS = 10_000;
 
-/** Limits come first, what was measured where none is known. */
+/** `now`: of this process' clock, as `startsAt` is. */
 export function toLaneRate(state: LaneState, now: number): LaneRate {
-  const { busySince } = state;
-  const { calls, images } = state.startedPerMinute;
-  const isBusy = busySince !== null && calls >= IDLE_CALLS;
-  const imagesPerCall = isBusy ? images / calls : 1;
   const inUse = state.keys.filter(({ paused }) => paused === null);
+  const { calls, images } = state.startedPerMinute;
+  const imagesPerCall = calls >= IDLE_CALLS ? images / calls : 1;
   const limits = inUse.flatMap((key) => leastImagesPerMinute(key, imagesPerCall) ?? []);
   const limit = limits.length === 0 ? null : limits.reduce((sum, rate) => sum + rate, 0);
-  const measured = isBusy ? measuredPerMinute(images, now - busySince) : null;
-  const stops = inUse.map((key) => Math.max(...key.limits.map(({ stoppedUntil }) => stoppedUntil ?? 0)));
+  const restMs = Math.max(state.restingUntil ?? 0, Math.min(...inUse.map(freeAt))) - state.readAt;
   return {
-    imagesPerMinute: limit ?? measured,
+    imagesPerMinute: imagesPerMinute(state, limit, restMs > 0),
     imagesPerCall,
-    startsAt: inUse.length === 0 || state.isStorageAway ? null : Math.max(state.restingUntil ?? 0, Math.min(...stops)),
+    startsAt: inUse.length === 0 || state.isStorageAway ? null : now + Math.max(0, restMs),
   };
 }
 
+/** When a call of one image may start under an upstream key, ms of Redis' clock: no limit of it is stopped or used up. */
+function freeAt({ limits }: KeyState): number {
+  const times = limits.flatMap(({ stoppedUntil, rates: { images, requests, tokens } }) => [
+    stoppedUntil ?? 0,
+    ...[images, requests, tokens].map((rate) => rate?.freeAt ?? 0),
+  ]);
+  return Math.max(0, ...times);
+}
+
 /** What one upstream key lets through; null when none of its limits is known. */
-function leastImagesPerMinute({ limits }: LaneState['keys'][number], imagesPerCall: number): number | null {
-  const rates = limits.flatMap(({ rates: { images, requests } }) => [
+function leastImagesPerMinute({ limits }: KeyState, imagesPerCall: number): number | null {
+  const rates = limits.flatMap(({ rates: { images, requests, tokens }, tokensPerImage }) => [
     ...(images === null ? [] : [images.limit]),
     ...(requests === null ? [] : [requests.limit * imagesPerCall]),
+    ...(tokens === null || tokensPerImage === null ? [] : [tokens.limit / tokensPerImage]),
   ]);
   return rates.length === 0 ? null : Math.min(...rates);
 }
 
+/**
+ * The limit, unless fewer images are sent though calls wait: slots or the upstream's pace are the limit then. What was measured
+ * where no limit is known; null when nothing was.
+ */
+function imagesPerMinute(state: LaneState, limit: number | null, isStopped: boolean): number | null {
+  const { busySince, readAt, imagesWhileBusy } = state;
+  // Nothing is sent while the lane is stopped: what it did before counts.
+  const at = isStopped ? (state.lastStartedAt ?? readAt) : readAt;
+  const busyMs = busySince === null ? 0 : at - busySince;
+  if (busyMs < LEAST_MEASURED_MS) return limit;
+  const counted = imagesWhileBusy * Math.exp((readAt - at) / THROUGHPUT_MS);
+  if (limit === null) return counted < IDLE_CALLS ? null : perMinute(counted, busyMs);
+  // The next image may be just about to be sent: a slow lane is not taken for a slower one.
+  return state.waiting === 0 ? limit : Math.min(limit, perMinute(counted + 1, busyMs));
+}
+
 /** The decayed count of a steady rate grows towards that rate; this undoes how far it still has to go. */
-function measuredPerMinute(counted: number, measuredMs: number): number | null {
-  if (measuredMs < LEAST_MEASURED_MS) return null;
+function perMinute(counted: number, measuredMs: number): number {
   return (counted * (60_000 / THROUGHPUT_MS)) / (1 - Math.exp(-measuredMs / THROUGHPUT_MS));
 }

@@ -10,6 +10,7 @@ describe('what a limit allows', () => {
     expect(toLimitState('other', {}, undefined, 0, NOW)).toEqual({
       name: 'other',
       rates: { images: null, requests: null, tokens: null },
+      tokensPerImage: null,
       concurrency: { limit: null, inUse: 0, loweredTo: null },
       stoppedUntil: null,
     });
@@ -80,7 +81,23 @@ describe('what a limit allows', () => {
       { limit: 60, source: 'learned', available: 4 },
     ],
   ])('%s', (_what, operator, bucket: Record<string, string>, rate) => {
-    expect(toLimitState('m', bucket, operator, 0, NOW).rates.images).toEqual(rate);
+    expect(toLimitState('m', bucket, operator, 0, NOW).rates.images).toMatchObject(rate);
+  });
+
+  it.each<[string, number, Record<string, string>]>([
+    ['at once while there is room', -4_000, {}],
+    ['when an image’s share has come back', 26_000, { 'tat.images': String(NOW + 30_000) }],
+    ['at its rate after a stop', 9_000, { notBefore: String(NOW + 9_000), 'room.images': '1' }],
+  ])('is free %s', (_what, inMs, bucket) => {
+    const { images } = toLimitState('m', bucket, told({ images_per_minute: 60 }), 0, NOW).rates;
+    expect(images?.freeAt).toBe(NOW + inMs);
+  });
+
+  it('knows how many tokens images took of late, and waits for as many', () => {
+    const bucket = { 'recent.images': '2.5', 'recent.tokens': '10000', 'tat.tokens': String(NOW + 30_000) };
+    const state = toLimitState('m', bucket, told({ tokens_per_minute: 240_000 }), 0, NOW);
+    expect(state.tokensPerImage).toBe(4_000);
+    expect(state.rates.tokens?.freeAt).toBe(NOW + 26_000);
   });
 
   it('is no guess any more once that is forgotten', () => {

@@ -14,6 +14,8 @@ export interface Rate {
   readonly source: 'told' | 'learned' | 'guessed';
   /** What could start at once. */
   readonly available: number;
+  /** When one call of one image could start, as far as this rate goes, ms; past = at once. */
+  readonly freeAt: number;
 }
 
 export interface Concurrency {
@@ -27,6 +29,8 @@ export interface Concurrency {
 export interface LimitState {
   readonly name: string;
   readonly rates: Readonly<Record<RateKind, Rate | null>>;
+  /** What an image took on average of late; null while nothing has been taken. */
+  readonly tokensPerImage: number | null;
   readonly concurrency: Concurrency;
   /** A 429 said so; null when it goes. ms. */
   readonly stoppedUntil: number | null;
@@ -48,20 +52,32 @@ export function toLimitState(
 ): LimitState {
   const notBefore = Number(bucket['notBefore'] ?? 0);
   const stoppedUntil = notBefore > now ? notBefore : null;
-  const rateOf = (kind: RateKind): Rate | null => toRate(kind, bucket, told, stoppedUntil !== null, now);
+  const tokensPerImage = tokensPerImageOf(bucket);
+  const weights = { images: 1, requests: 1, tokens: tokensPerImage ?? 1 };
+  const rateOf = (kind: RateKind): Rate | null => toRate(kind, bucket, told, weights[kind], stoppedUntil !== null, now);
   const limit = told?.concurrency ?? null;
   return {
     name,
     rates: { images: rateOf('images'), requests: rateOf('requests'), tokens: rateOf('tokens') },
+    tokensPerImage,
     concurrency: { limit, inUse, loweredTo: loweredTo(bucket, limit, now) },
     stoppedUntil,
   };
 }
 
+/** Of what the bucket gave in about the last minute: both counts decay alike. */
+function tokensPerImageOf(bucket: Bucket): number | null {
+  const images = Number(bucket['recent.images'] ?? 0);
+  const tokens = Number(bucket['recent.tokens'] ?? 0);
+  return images > 0 && tokens > 0 ? tokens / images : null;
+}
+
+/** `weight`: of a call of one image. */
 function toRate(
   kind: RateKind,
   bucket: Bucket,
   told: ToldLimit | undefined,
+  weight: number,
   isStopped: boolean,
   now: number,
 ): Rate | null {
@@ -73,7 +89,9 @@ function toRate(
   const afterStop = bucket['notBefore'] === undefined ? 0 : Number(bucket['notBefore']) + sizeMs - roomMs;
   const fullAgainAt = Math.max(now, Number(bucket[`tat.${kind}`] ?? 0), afterStop);
   const available = Math.floor((now + sizeMs - fullAgainAt) / stepMs);
-  return { ...known, available: isStopped ? 0 : Math.max(0, available) };
+  const shareMs = Math.min(weight, known.limit) * stepMs;
+  const freeAt = fullAgainAt - Math.max(sizeMs, shareMs) + shareMs;
+  return { ...known, available: isStopped ? 0 : Math.max(0, available), freeAt };
 }
 
 /** As in the governor: the least of told and learned, a guess only where neither is known. */

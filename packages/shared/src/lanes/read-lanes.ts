@@ -18,6 +18,8 @@ export interface KeyState {
 
 export interface LaneState extends LaneCounts {
   readonly id: string;
+  /** All times here are of Redis' clock, ms; this is when it was read. */
+  readonly readAt: number;
   readonly keys: readonly KeyState[];
   /** A worker says so: nothing starts until it is back, and nobody knows when. */
   readonly isStorageAway: boolean;
@@ -32,10 +34,14 @@ interface LaneCounts {
   readonly openByAccount: readonly (readonly [account: string, calls: number])[];
   /** Waiting items that go before a new call of normal priority of an account that has nothing in line. */
   readonly ahead: number;
-  /** When the lane's counts began after it had been idle, ms; null = never. */
+  /** Since when calls have waited without a break, or gone on after a long stop, ms; null = never. */
   readonly busySince: number | null;
-  /** Measured over about the last minute. */
+  /** When a call was last sent, ms; null = never. */
+  readonly lastStartedAt: number | null;
+  /** Sent and not refused, measured over about the last minute. */
   readonly startedPerMinute: { readonly calls: number; readonly images: number };
+  /** How many of these images have been sent since `busySince`. */
+  readonly imagesWhileBusy: number;
   /** The workers take nothing from the lane until then, ms; null when they do. */
   readonly restingUntil: number | null;
 }
@@ -60,6 +66,7 @@ export async function readLanes(redis: Redis, keys: Keys, lanes: readonly string
   const limitOf = await readLimits(redis, keys, upstreamKeys, lanes, now);
   return counts.map(({ id, ...lane }) => ({
     id,
+    readAt: now,
     ...lane,
     isStorageAway: away > 0,
     keys: upstreamKeys.map((key) => ({
@@ -120,7 +127,10 @@ function toCounts(
   [books, wait, prioritized, delayed, active, limiter, limiterMs]: Counts,
   now: number,
 ): Omit<LaneCounts, 'ahead'> {
-  const decay = Math.exp((Number(books['at'] ?? now) - now) / THROUGHPUT_MS);
+  const busySince = timeOf(books, 'since');
+  const lastStartedAt = timeOf(books, 'at');
+  const left = (field: string, at: number | null) => decayed(Number(books[field] ?? 0), at ?? now, now);
+  const images = left('images', lastStartedAt);
   return {
     waiting: wait + prioritized,
     delayed,
@@ -130,10 +140,22 @@ function toCounts(
       .filter(([field, calls]) => field.startsWith('open:') && Number(calls) > 0)
       .map(([field, calls]) => [field.slice('open:'.length), Number(calls)] as const)
       .sort(([, a], [, b]) => b - a),
-    busySince: books['since'] === undefined ? null : Number(books['since']),
-    startedPerMinute: { calls: Number(books['calls'] ?? 0) * decay, images: Number(books['images'] ?? 0) * decay },
+    busySince,
+    lastStartedAt,
+    startedPerMinute: { calls: left('calls', lastStartedAt), images },
+    imagesWhileBusy: Math.max(0, images - left('before', busySince)),
     restingUntil: Number(limiter ?? 0) >= RESTS_FROM && limiterMs > 0 ? now + limiterMs : null,
   };
+}
+
+function timeOf(books: Hash, field: string): number | null {
+  const time = books[field];
+  return time === undefined ? null : Number(time);
+}
+
+/** What is left at `now` of a count of `at`. */
+function decayed(count: number, at: number, now: number): number {
+  return count * Math.exp(Math.min(0, at - now) / THROUGHPUT_MS);
 }
 
 type LimitOf = (key: KeyFacts, name: string) => LimitState;

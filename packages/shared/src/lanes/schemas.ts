@@ -63,7 +63,7 @@ export const laneSchema = z
     open_calls_by_account: z.record(z.string(), z.int()).describe('The 100 accounts with most of them.'),
     started_per_minute: z
       .object({ calls: z.number(), images: z.number() })
-      .describe('Sent upstream, measured over about the last minute.'),
+      .describe('Sent upstream and not refused, measured over about the last minute.'),
     expected_wait_seconds: z
       .int()
       .nullable()

@@ -34,8 +34,11 @@ local function step()
   end
 
   if ARGV[6] ~= '1' and redis.call('HGET', KEYS[3], 'paused') then return { 'stale' } end
-  local epoch = 0
-  for i = 5, #KEYS do epoch = epoch + tonumber(redis.call('HGET', KEYS[i], 'epoch') or 0) end
+  local epoch, stopped_until = 0, 0
+  for i = 5, #KEYS do
+    local bucket = redis.call('HMGET', KEYS[i], 'epoch', 'notBefore')
+    epoch, stopped_until = epoch + tonumber(bucket[1] or 0), math.max(stopped_until, tonumber(bucket[2] or 0))
+  end
   if epoch ~= tonumber(ARGV[5]) then return { 'stale' } end
 
   local now = now_ms()
@@ -49,7 +52,7 @@ local function step()
   write_attempt(k, call.attempts, row)
   write_call(k, call)
   state.underWay = state.underWay + 1
-  if state.lane then note_started(root .. ':lane:' .. state.lane, tonumber(ARGV[8]), #row.images, now) end
+  if state.lane then note_started(root .. ':lane:' .. state.lane, tonumber(ARGV[8]), #row.images, now, stopped_until) end
   if state.status == 'queued' then
     state.status = 'in_progress'
     state.startedAt = state.startedAt or row.at

@@ -40,5 +40,5 @@ redis.call('ZADD', KEYS[3], now + math.min(ARGV[6], ARGV[7]), id)
 remember_key(KEYS[4], fingerprint, id, ARGV[9])
 if ARGV[12] ~= '' then add_unanswered(KEYS[6], id, now, ARGV[12]) end
 local tags = plan_places(line, images)
-open_places(line, tags)
+open_places(line, tags, redis.call('ZCARD', KEYS[8]) == 0 and now or nil)
 return { 'created', id, now, count_ahead(KEYS[8], tags[1], line.base), line.base, unpack(tags) }

@@ -63,6 +63,7 @@ local function step()
     -- Nothing of it is under way any more: what is left would only wait for a permit to be withheld at the gate.
     ended = settle(tonumber(ARGV[10]))
   else
+    if was_open and kept == 0 and state.lane then note_refused(root .. ':lane:' .. state.lane, #attempt.images, attempt.at) end
     if ARGV[7] ~= '' then call.error = cjson.decode(ARGV[7]) end
     write_call(k, call)
   end

@@ -6,22 +6,27 @@
 --                  Tags only grow and stay with their item; the sweep moves the base on (lanes/lane-upkeep.ts)
 --   rebased        when it last did, ms
 --   open, open:<account>   calls without an outcome, a batch's included
---   calls, images, at      what passed the paying gate, decayed exponentially (THROUGHPUT_MS), and when it was last touched
---   since                  when this began after the lane had been idle, ms
+--   calls, images, at      what passed the paying gate and was not refused, decayed exponentially (THROUGHPUT_MS) up to `at`,
+--                          when a call last passed, ms
+--   since, before          since when calls have waited without a break, ms, and what `images` was then: only what is
+--                          started while others wait says how fast the lane can go
 -- Order is self-clocked fair queueing: each flow's calls are spaced by their cost, and none is tagged before the lane's own
 -- time, so that flows share the lane by weight and no flow starves or saves up (bullmq.md 2d).
 local IMAGE_COST = { high = 1, normal = 4, low = 16 }
 local LAST_PRIORITY = 2097151 -- BullMQ's
 local THROUGHPUT_MS = 60000
-local IDLE_CALLS = 0.5
+-- A stop as long as this, or so long without any start, says nothing of how fast the lane goes afterwards.
+local STOP_MS = 10000
+local IDLE_MS = 300000
 
 -- What the books hold for an account's next calls, in one read: a job is recorded with this and one write.
 local function read_line(lane, account, is_batch, priority)
   local line = { lane = lane, account = account, cost = IMAGE_COST[priority] }
   line.flow = 'last:' .. account .. ':' .. (is_batch and 'b' or 'i') .. ':' .. priority
-  local books = redis.call('HMGET', lane, 'v', line.flow, 'base', 'open', 'open:' .. account)
+  local books = redis.call('HMGET', lane, 'v', line.flow, 'base', 'open', 'open:' .. account, 'images', 'at')
   line.v, line.last, line.base = tonumber(books[1] or 0), tonumber(books[2] or 0), tonumber(books[3] or 0)
   line.in_lane, line.of_account = tonumber(books[4] or 0), tonumber(books[5] or 0)
+  line.images, line.at = tonumber(books[6] or 0), tonumber(books[7] or 0)
   return line
 end
 
@@ -46,10 +51,18 @@ local function plan_places(line, images)
   return tags
 end
 
--- Takes those places for calls that are open from now on.
-local function open_places(line, tags)
+-- What is left at `now` of a count of `at`; all of it after a clock was set back.
+local function decayed(count, at, now)
+  return count * math.exp(math.min(0, at - now) / THROUGHPUT_MS)
+end
+
+-- Takes those places for calls that are open from now on. `idle_at`: nobody waits at this time, ms; nil = somebody does.
+local function open_places(line, tags, idle_at)
   redis.call('HSET', line.lane, line.flow, tags[#tags],
     'open', line.in_lane + #tags, 'open:' .. line.account, line.of_account + #tags)
+  if not idle_at then return end
+  redis.call('HSET', line.lane, 'since', idle_at,
+    'before', string.format('%.4f', decayed(line.images, line.at, idle_at)))
 end
 
 -- Takes those places for calls that have been open before.
@@ -70,12 +83,23 @@ local function close_open(lane, account)
   end
 end
 
--- A call of `images` images whose item has `tag` is about to be sent.
-local function note_started(lane, tag, images, now)
-  local books = redis.call('HMGET', lane, 'v', 'calls', 'images', 'at', 'since')
-  local decay = math.exp((tonumber(books[4] or now) - now) / THROUGHPUT_MS)
-  local calls, made, since = tonumber(books[2] or 0) * decay, tonumber(books[3] or 0) * decay, books[5]
-  if calls < IDLE_CALLS or not since then calls, made, since = 0, 0, now end
-  redis.call('HSET', lane, 'v', math.max(tonumber(books[1] or 0), tag), 'at', now, 'since', since,
+-- A call of `images` images whose item has `tag` is about to be sent. `stopped_until`: the end of its limits' last stop, ms.
+local function note_started(lane, tag, images, now, stopped_until)
+  local books = redis.call('HMGET', lane, 'v', 'calls', 'images', 'at', 'since', 'before')
+  local at, since, before = tonumber(books[4] or 0), books[5], books[6] or 0
+  local calls, made = decayed(tonumber(books[2] or 0), at, now), decayed(tonumber(books[3] or 0), at, now)
+  if not since or now - at > IDLE_MS or (stopped_until or 0) - at > STOP_MS then
+    since, before = now, string.format('%.4f', made)
+  end
+  redis.call('HSET', lane, 'v', math.max(tonumber(books[1] or 0), tag), 'at', now, 'since', since, 'before', before,
     'calls', string.format('%.4f', calls + 1), 'images', string.format('%.4f', made + images))
+end
+
+-- That call, started at `started_at`, has brought nothing and is still to be made: the lane has not come further by it.
+local function note_refused(lane, images, started_at)
+  local books = redis.call('HMGET', lane, 'calls', 'images', 'at')
+  if not books[3] then return end
+  local worth = decayed(1, started_at, tonumber(books[3]))
+  redis.call('HSET', lane, 'calls', string.format('%.4f', math.max(0, tonumber(books[1]) - worth)),
+    'images', string.format('%.4f', math.max(0, tonumber(books[2]) - worth * images)))
 end
