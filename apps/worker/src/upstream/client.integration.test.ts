@@ -7,6 +7,9 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { openUpstream, type Upstream, type UpstreamResult } from './client.ts';
 import { prepareRequest, type WireRequest } from './prepare-request.ts';
 
+/** As in client.ts. */
+const READERS = 8;
+
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
   for (const thing of open.splice(0).toReversed()) await thing.close();
@@ -160,14 +163,14 @@ describe('one attempt', () => {
   });
 });
 
-describe('a reply', () => {
-  const large = (fill: number): Buffer => Buffer.alloc(1_500_000, Buffer.from([fill, 1, 2, 3, 255]));
-  const bytesOf = (result: UpstreamResult) => {
-    const image = result.kind === 'answered' ? result.answer.images[0] : undefined;
-    return image?.kind === 'bytes' ? image.bytes : null;
-  };
-  const replyOf = (bytes: Buffer): string => JSON.stringify({ data: [{ b64_json: bytes.toString('base64') }] });
+const large = (fill: number): Buffer => Buffer.alloc(1_500_000, Buffer.from([fill, 1, 2, 3, 255]));
+const bytesOf = (result: UpstreamResult) => {
+  const image = result.kind === 'answered' ? result.answer.images[0] : undefined;
+  return image?.kind === 'bytes' ? image.bytes : null;
+};
+const replyOf = (bytes: Buffer): string => JSON.stringify({ data: [{ b64_json: bytes.toString('base64') }] });
 
+describe('a reply', () => {
   test.each([
     ['has its length', (body: string) => http('200 OK', body)],
     ['ends with its connection', (body: string) => `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${body}`],
@@ -231,7 +234,37 @@ describe('a reply', () => {
   });
 });
 
+describe('replies that stall', () => {
+  test.each<[string, (reply: string) => number]>([
+    ['after their heads', (reply) => reply.indexOf('{')],
+    ['half-way', (reply) => reply.length / 2],
+  ])('%s don’t keep another from being read, and are whole when they go on', async (_, stallsAt) => {
+    const goOn: (() => void)[] = [];
+    const server = await serve((socket) => {
+      const reply = http('200 OK', replyOf(large(goOn.length)));
+      if (goOn.length === READERS) return socket.end(reply);
+      socket.write(reply.slice(0, stallsAt(reply)));
+      goOn.push(() => socket.end(reply.slice(stallsAt(reply))));
+    });
+    const upstream = upstreamAt(server.url, 15_000);
+    const stalled = Array.from({ length: READERS }, () => upstream.request(generation(1)));
+    await expect.poll(() => goOn.length).toBe(READERS);
+    const first = await Promise.race([upstream.request(generation(1)), ...stalled]);
+    expect(bytesOf(first)?.equals(large(READERS))).toBe(true);
+    for (const send of goOn) send();
+    const images = (await Promise.all(stalled)).map((result) => bytesOf(result));
+    for (const [index] of images.entries()) expect(images.some((image) => image?.equals(large(index)))).toBe(true);
+  });
+});
+
 describe('a reply that is here when the time is over', () => {
+  /** A reply that comes steadily, and far too slowly for its length. */
+  const flow = (socket: Socket): void => {
+    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n');
+    const timer = setInterval(() => socket.write(' '.repeat(32_768)), 100);
+    socket.on('close', () => clearInterval(timer));
+  };
+
   /** A reply that comes byte by byte. */
   const drip = (socket: Socket): void => {
     socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n');
@@ -248,20 +281,20 @@ describe('a reply that is here when the time is over', () => {
   });
 
   test.each([
-    ['has its length', http('200 OK', IMAGE)],
-    ['ends with its connection', `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${IMAGE}`],
+    ['has its length', http('200 OK', replyOf(large(1)))],
+    ['ends with its connection', `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${replyOf(large(1))}`],
   ])('and %s is read once one of the readers is free', async (_, reply) => {
     let served = 0;
     const server = await serve((socket) => {
       served += 1;
-      if (served > 8) socket.end(reply);
-      else drip(socket);
+      if (served > READERS) socket.end(reply);
+      else flow(socket);
     });
     const upstream = upstreamAt(server.url, 600);
-    const slow = Array.from({ length: 8 }, () => upstream.request(generation(1)));
-    await expect.poll(() => server.requests.length).toBe(8);
-    expect((await upstream.request(generation(1))).kind).toBe('answered');
-    expect((await Promise.all(slow)).map(({ kind }) => kind)).toEqual(Array.from({ length: 8 }, () => 'failed'));
+    const slow = Array.from({ length: READERS }, () => upstream.request(generation(1)));
+    await expect.poll(() => server.requests.length).toBe(READERS);
+    expect(bytesOf(await upstream.request(generation(1)))?.equals(large(1))).toBe(true);
+    expect((await Promise.all(slow)).map(({ kind }) => kind)).toEqual(slow.map(() => 'failed'));
   });
 
   test('goes on while it is coming, but not for ever', async () => {

@@ -7,10 +7,11 @@ import { classifyFailure, classifyReply, noImageData, type UpstreamReply } from 
 import { Exchange, type ReplyHead } from './exchange.ts';
 import { Inflow } from './inflow.ts';
 import type { WireRequest } from './prepare-request.ts';
+import { ReadingTurn } from './reading-turn.ts';
 import { type ImagesReply, parseImagesReply } from './reply.ts';
 import type { ReplyBody } from './reply-body.ts';
 
-/** Replies read at the same time in one process; the others wait in their sockets (50 of 4 MB: 100 MB less at the peak). */
+/** Replies arriving at the same time for one key; the others wait in their sockets (50 of 4 MB: 100 MB less at the peak). */
 const READERS = 8;
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -54,8 +55,8 @@ export function openUpstream(options: UpstreamOptions): Upstream {
   });
   const base = new URL(options.baseUrl);
   const readers = new Slots(READERS);
-  const receive = async (head: ReplyHead): Promise<Inflow> =>
-    new Inflow(head, isAnswer(head.status) ? await readers.take() : null);
+  const receive = (head: ReplyHead): Inflow =>
+    new Inflow(head, isAnswer(head.status) ? new ReadingTurn(readers) : null);
 
   const send = (wire: WireRequest, sendBefore: number): Exchange<Inflow> =>
     new Exchange(

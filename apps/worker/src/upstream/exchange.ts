@@ -9,7 +9,10 @@ export interface ExchangeRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Uint8Array | Iterable<Uint8Array>;
-  /** From connecting to the last byte, ms; a reply that is coming when it is over may go on for as long again. */
+  /**
+   * From connecting to the last byte, ms. A reply that is coming when it is over may go on for as long again, and for as
+   * long as it was held.
+   */
   readonly timeoutMs: number;
   /** On the clock of `performance.now()`: a request that has not begun to go out by then never does. */
   readonly sendBefore: number;
@@ -25,13 +28,17 @@ export interface ReplyHead {
 
 /** Takes the body of one reply. */
 export interface Receiver {
-  write(chunk: Buffer): void;
+  /**
+   * A promise when enough has come for now: until it resolves nothing more is read than what a closing connection brings.
+   * It never rejects.
+   */
+  write(chunk: Buffer): Promise<void> | null;
   /** No more will come. Called once. */
   end(): void;
 }
 
-/** Where the body of a reply goes. Until the promise resolves nothing more is read than what a closing connection brings. */
-export type Receive<R extends Receiver> = (head: ReplyHead) => Promise<R>;
+/** Where the body of a reply goes. */
+export type Receive<R extends Receiver> = (head: ReplyHead) => R;
 
 export interface Reply<R> {
   readonly head: ReplyHead;
@@ -48,10 +55,13 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
   readonly #timeoutMs: number;
   readonly #sendBefore: number;
   readonly #startedAt = performance.now();
-  readonly #early: Buffer[] = [];
   #controller: Dispatcher.DispatchController | null = null;
   #head: ReplyHead | null = null;
   #receiver: R | null = null;
+  /** Whether the receiver has enough for now. */
+  #isHeld = false;
+  /** How long it had: that was not the upstream's time. */
+  #heldMs = 0;
   #over: Error | 'whole' | null = null;
   #timer: NodeJS.Timeout;
   #isLate = false;
@@ -93,20 +103,17 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
     this.#controller = controller;
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
     if (status < 200) return;
     this.#signs += 1;
     this.#head = { status, get: (name) => headers[name]?.toString() ?? null };
-    controller.pause();
-    this.#receive(this.#head)
-      .then((receiver) => this.#take(receiver, controller))
-      .catch((error: Error) => this.#outcome.reject(error));
+    this.#receiver = this.#receive(this.#head);
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#signs += 1;
-    if (this.#receiver === null) this.#early.push(chunk);
-    else this.#receiver.write(chunk);
+    const more = this.#receiver?.write(chunk) ?? null;
+    if (more !== null && !this.#isHeld) void this.#hold(controller, more);
   }
 
   onResponseEnd(): void {
@@ -117,16 +124,21 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
     this.#end(error);
   }
 
-  #take(receiver: R, controller: Dispatcher.DispatchController): void {
-    for (const chunk of this.#early.splice(0)) receiver.write(chunk);
-    this.#receiver = receiver;
+  async #hold(controller: Dispatcher.DispatchController, more: Promise<void>): Promise<void> {
+    const since = performance.now();
+    this.#isHeld = true;
+    controller.pause();
+    await more;
+    this.#isHeld = false;
+    this.#heldMs += performance.now() - since;
+    this.#signs += 1; // more is about to be read
+    // Once it is over the connection may carry another reply.
     if (this.#over === null) controller.resume();
-    else this.#settle(this.#over);
   }
 
   /**
    * The time is over. A reply may lie in the socket all the same: after a standstill of the process timers run before
-   * sockets are read, and one that waits for a reader is not read either. It is paid, so it is not thrown away.
+   * sockets are read, and one that is held is not read either. It is paid, so it is not thrown away.
    */
   #lookForSigns(before: number): void {
     // Two turns of the event loop read what is there.
@@ -142,10 +154,8 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
 
   #isComing(before: number): boolean {
     if (this.#head === null) return false;
-    const waitsForReader = this.#receiver === null;
-    return (
-      waitsForReader || (this.#signs > before && performance.now() - this.#startedAt < 2 * this.#timeoutMs + QUIET_MS)
-    );
+    const passedMs = performance.now() - this.#startedAt - this.#heldMs;
+    return this.#isHeld || (this.#signs > before && passedMs < 2 * this.#timeoutMs + QUIET_MS);
   }
 
   #giveUp(): void {
@@ -158,11 +168,6 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
     if (this.#over !== null) return;
     this.#over = over;
     clearTimeout(this.#timer);
-    // With a head there is, or will be soon, a receiver.
-    if (this.#head === null || this.#receiver !== null) this.#settle(over);
-  }
-
-  #settle(over: Error | 'whole'): void {
     const broken = over === 'whole' ? null : over;
     const [head, receiver] = [this.#head, this.#receiver];
     receiver?.end();
