@@ -133,6 +133,46 @@ describe('a lane is shared by weight', () => {
     );
   });
 
+  const single = (account: string, priority: Priority = 'normal'): Flow => ({ account, priority });
+  const batched = (account: string, priority: Priority = 'normal'): Flow => ({ account, priority, isBatch: true });
+
+  test.each<[string, readonly Flow[], Flow]>([
+    ['single jobs and a batch', [single('shop'), batched('shop')], single('studio')],
+    ['a batch of less weight', [single('shop'), batched('shop', 'low')], single('studio')],
+    ['both, against a batch', [single('shop'), batched('shop')], batched('studio')],
+    ['both of high priority', [single('shop', 'high'), batched('shop', 'high')], single('studio')],
+    ['some of high priority', [single('shop', 'high'), single('shop'), batched('shop')], single('studio', 'high')],
+  ])('an account with %s weighs what the heaviest of them does, and they share that', async (_, own, other) => {
+    const line = new Line();
+    const flows = [...own, other];
+    const started = new Map(flows.map((flow) => [flow, 0]));
+    for (let i = 0; i < 300; i += 1) {
+      for (const flow of flows) while (line.has(flow) < 2) await line.add(flow, 1);
+      const { flow } = await line.start();
+      started.set(flow, (started.get(flow) ?? 0) + 1);
+    }
+    const ofOwn = own.reduce((sum, flow) => sum + (started.get(flow) ?? 0), 0);
+    const most = Math.max(...own.map(({ priority }) => WEIGHT[priority]));
+    expect(ofOwn / 300).toBeCloseTo(most / (most + WEIGHT[other.priority]), 1);
+    const all = own.reduce((sum, { priority }) => sum + WEIGHT[priority], 0);
+    for (const flow of own)
+      expect(Math.abs((started.get(flow) ?? 0) / ofOwn - WEIGHT[flow.priority] / all)).toBeLessThanOrEqual(0.05);
+  });
+
+  test('a flow that has ended weighs nothing any more', async () => {
+    const line = new Line();
+    const [ended, left, other] = [single('shop'), batched('shop'), single('studio')];
+    await line.add(ended, 1, 3);
+    await line.add(other, 1);
+    while (line.has(ended) > 0) await line.start();
+    const started: string[] = [];
+    for (let i = 0; i < 60; i += 1) {
+      for (const flow of [left, other]) while (line.has(flow) < 2) await line.add(flow, 1);
+      started.push((await line.start()).flow.account);
+    }
+    expect(Math.abs(started.filter((account) => account === 'shop').length - 30)).toBeLessThanOrEqual(4);
+  });
+
   test('no flow waits for ever: a low call comes though high ones never cease', async () => {
     const line = new Line();
     const [low, high] = [

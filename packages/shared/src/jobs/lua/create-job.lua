@@ -39,6 +39,6 @@ redis.call('ZADD', KEYS[2], now, id)
 redis.call('ZADD', KEYS[3], now + math.min(ARGV[6], ARGV[7]), id)
 remember_key(KEYS[4], fingerprint, id, ARGV[9])
 if ARGV[12] ~= '' then add_unanswered(KEYS[6], id, now, ARGV[12]) end
-local tags = plan_places(line, images)
-open_places(line, tags, redis.call('ZCARD', KEYS[8]) == 0 and now or nil)
+local tags, last = plan_places(line, images)
+open_places(line, #tags, last, redis.call('ZCARD', KEYS[8]) == 0 and now or nil)
 return { 'created', id, now, count_ahead(KEYS[8], tags[1], line.base), line.base, unpack(tags) }

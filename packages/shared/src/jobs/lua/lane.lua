@@ -1,7 +1,8 @@
 -- The books of one lane: in which order its calls go, how many are open, how fast they go. Every function takes the lane's
 -- HASH (keys.lane):
 --   v              virtual time: the greatest tag of a call that has been started
---   last:<flow>    tag of a flow's newest call; flow = <account>:<i|b>:<priority>, b = jobs of a batch
+--   last:<flow>    place of a flow's newest call, its tag before rounding up; flow = <account>:<i|b>:<priority>, b = jobs of
+--                  a batch. While it is ahead of v the flow has calls in line
 --   base           what priorities are counted from: an item's BullMQ priority is its tag − base, within 1..LAST_PRIORITY.
 --                  Tags only grow and stay with their item; the sweep moves the base on (lanes/lane-upkeep.ts)
 --   rebased        when it last did, ms
@@ -11,22 +12,46 @@
 --   since, before          since when calls have waited without a break, ms, and what `images` was then: only what is
 --                          started while others wait says how fast the lane can go
 -- Order is self-clocked fair queueing: each flow's calls are spaced by their cost, and none is tagged before the lane's own
--- time, so that flows share the lane by weight and no flow starves or saves up (bullmq.md 2d).
+-- time, so that flows share the lane by weight and no flow starves or saves up (bullmq.md 2d). The flows of one account weigh
+-- together what its heaviest weighs alone: what they cost rises with each that has calls in line.
 local IMAGE_COST = { high = 1, normal = 4, low = 16 }
+local WEIGHT = { high = 16, normal = 4, low = 1 }
+local CLASSES = { 'i', 'b' }
 local LAST_PRIORITY = 2097151 -- BullMQ's
 local THROUGHPUT_MS = 60000
 -- A stop as long as this, or so long without any start, says nothing of how fast the lane goes afterwards.
 local STOP_MS = 10000
 local IDLE_MS = 300000
 
+-- The six flows an account can have, as fields of the books, and their weights.
+local function flows_of(account)
+  local flows, weights = {}, {}
+  for _, class in ipairs(CLASSES) do
+    for priority, weight in pairs(WEIGHT) do
+      flows[#flows + 1], weights[#weights + 1] = 'last:' .. account .. ':' .. class .. ':' .. priority, weight
+    end
+  end
+  return flows, weights
+end
+
 -- What the books hold for an account's next calls, in one read: a job is recorded with this and one write.
 local function read_line(lane, account, is_batch, priority)
-  local line = { lane = lane, account = account, cost = IMAGE_COST[priority] }
+  local line = { lane = lane, account = account }
+  local flows, weights = flows_of(account)
   line.flow = 'last:' .. account .. ':' .. (is_batch and 'b' or 'i') .. ':' .. priority
-  local books = redis.call('HMGET', lane, 'v', line.flow, 'base', 'open', 'open:' .. account, 'images', 'at')
-  line.v, line.last, line.base = tonumber(books[1] or 0), tonumber(books[2] or 0), tonumber(books[3] or 0)
-  line.in_lane, line.of_account = tonumber(books[4] or 0), tonumber(books[5] or 0)
-  line.images, line.at = tonumber(books[6] or 0), tonumber(books[7] or 0)
+  local books = redis.call('HMGET', lane, 'v', 'base', 'open', 'open:' .. account, 'images', 'at', unpack(flows))
+  line.v, line.base = tonumber(books[1] or 0), tonumber(books[2] or 0)
+  line.in_lane, line.of_account = tonumber(books[3] or 0), tonumber(books[4] or 0)
+  line.images, line.at = tonumber(books[5] or 0), tonumber(books[6] or 0)
+  line.last = line.v
+  local sum, most = 0, 0
+  for i, flow in ipairs(flows) do
+    -- An account without open calls has nothing in line: what is left in its books are calls that were never started.
+    local last = line.of_account > 0 and tonumber(books[6 + i] or 0) or 0
+    if flow == line.flow then line.last = math.max(line.v, last) end
+    if flow == line.flow or last > line.v then sum, most = sum + weights[i], math.max(most, weights[i]) end
+  end
+  line.cost = IMAGE_COST[priority] * sum / most
   return line
 end
 
@@ -39,16 +64,15 @@ local function find_full(line, calls, lane_limit, account_limit)
   return nil
 end
 
--- The places of new calls at the end of their flow: one tag for each entry of `images` (how many each call makes).
+-- The places of new calls at the end of their flow: one tag for each entry of `images` (how many each call makes), and where
+-- the flow ends then.
 local function plan_places(line, images)
-  -- An account without open calls has nothing in line: what is left in its books are calls that were never started.
-  local tag = line.of_account > 0 and math.max(line.v, line.last) or line.v
-  local tags = {}
+  local last, tags = line.last, {}
   for i, count in ipairs(images) do
-    tag = tag + count * line.cost
-    tags[i] = tag
+    last = last + count * line.cost
+    tags[i] = math.ceil(last)
   end
-  return tags
+  return tags, last
 end
 
 -- What is left at `now` of a count of `at`; all of it after a clock was set back.
@@ -56,18 +80,18 @@ local function decayed(count, at, now)
   return count * math.exp(math.min(0, at - now) / THROUGHPUT_MS)
 end
 
--- Takes those places for calls that are open from now on. `idle_at`: nobody waits at this time, ms; nil = somebody does.
-local function open_places(line, tags, idle_at)
-  redis.call('HSET', line.lane, line.flow, tags[#tags],
-    'open', line.in_lane + #tags, 'open:' .. line.account, line.of_account + #tags)
+-- Takes those places for `calls` calls that are open from now on. `idle_at`: nobody waits at this time, ms; nil = somebody does.
+local function open_places(line, calls, last, idle_at)
+  redis.call('HSET', line.lane, line.flow, last,
+    'open', line.in_lane + calls, 'open:' .. line.account, line.of_account + calls)
   if not idle_at then return end
   redis.call('HSET', line.lane, 'since', idle_at,
     'before', string.format('%.4f', decayed(line.images, line.at, idle_at)))
 end
 
 -- Takes those places for calls that have been open before.
-local function change_places(line, tags)
-  redis.call('HSET', line.lane, line.flow, tags[#tags])
+local function change_places(line, last)
+  redis.call('HSET', line.lane, line.flow, last)
 end
 
 -- How many waiting items go before one with this tag. `waiting` is BullMQ's ZSET of the lane, by priority · 2^32.

@@ -36,8 +36,8 @@ local function step()
   end
   redis.call('ZADD', root .. ':open-jobs', now + math.min(ARGV[2], ARGV[3]), state.id)
   emit('job.queued')
-  local tags = plan_places(line, images)
-  open_places(line, tags, line.in_lane == 0 and now or nil)
+  local tags, last = plan_places(line, images)
+  open_places(line, #tags, last, line.in_lane == 0 and now or nil)
   local reply = { 'retried', state.run, line.base }
   for i, k in ipairs(again) do
     reply[#reply + 1], reply[#reply + 2] = k, tags[i]

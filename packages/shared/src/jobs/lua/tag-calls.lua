@@ -4,8 +4,8 @@
 -- Returns {base, tag of each…}; {} when there is no such job
 local function step()
   local line = read_line(KEYS[2], state.account, state.batch ~= nil, ARGV[1])
-  local tags = plan_places(line, cjson.decode(ARGV[2]))
-  change_places(line, tags)
+  local tags, last = plan_places(line, cjson.decode(ARGV[2]))
+  change_places(line, last)
   return { line.base, unpack(tags) }
 end
 return run(step, {})
