@@ -8,32 +8,41 @@ import type { ImageRow, JobRecord, SpooledAnswerRow, StoredError } from '@darkro
 import { type AnswerId, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import type { Deps } from '../deps.ts';
-import type { ReplyImage } from '../upstream/reply.ts';
 import { endOf } from './answer-end.ts';
-import { type Fetched, fetchImage, type ImageBytes, type Kept, lostImage, storeImage } from './keep-image.ts';
+import { type Fetched, type Kept, lostImage, storeImage } from './keep-image.ts';
 import { linkUntil } from './link-life.ts';
 import { recordImages } from './record-images.ts';
 import { type AboutAnswer, HOST_PATIENCE_MS, tryToCopy } from './spool-answer.ts';
 
 /**
- * `settled`: nothing of it waits here any more · `away`: the storage is · `links`, `host`: it waits for its links, or for the
- * host that has its bytes · `gone`: its job is not kept.
+ * `settled`: nothing of it waits here any more · `elsewhere`: the same, but a host has more of it · `away`: the storage is ·
+ * `links`, `host`: it waits for its links, or for the host that has its bytes · `gone`: its job is not kept.
  */
-export type Drained = 'settled' | 'away' | 'links' | 'host' | 'gone';
+export type Drained = 'settled' | 'elsewhere' | 'away' | 'links' | 'host' | 'gone';
 
 type Attempt = JobRecord['attempts'][number];
 
-interface Found {
+export interface Found {
   readonly id: AnswerId;
   readonly record: JobRecord;
   readonly attempt: Attempt;
 }
 
-/** An answer whose bytes are at hand, from a file of this host (`local`) or a copy in Redis. */
-export async function drainFile(deps: Deps, file: SpooledAnswer, from: 'local' | 'copy'): Promise<Drained> {
-  const { facts } = file.about as unknown as AboutAnswer;
-  const found = await find(deps, file);
+/**
+ * An answer whose bytes are at hand, from a file of this host (`local`) or a copy in Redis. `read` comes after the row: what
+ * that no longer waits for behind a link is in the file by then.
+ */
+export async function drainFile(
+  deps: Deps,
+  id: AnswerId,
+  read: () => Promise<SpooledAnswer | null>,
+  from: 'local' | 'copy',
+): Promise<Drained> {
+  const found = await find(deps, id);
+  const file = await read();
+  if (file === null) return 'settled';
   if (found === null) return 'gone';
+  const { facts } = file.about as unknown as AboutAnswer;
   const { record, attempt } = found;
   const row = rowOf(deps, found, file);
   if (from === 'local') await sayItIsHere(deps, found, file, row);
@@ -51,41 +60,31 @@ export async function drainFile(deps: Deps, file: SpooledAnswer, from: 'local' |
     await recordImages(deps, record, file.call, rows);
     return 'away';
   }
-  if (row.links?.some((link) => link !== null) && !isSettled(attempt)) {
+  const isOwn = from === 'local' && row.host === deps.spool.hostId;
+  if (row.host !== null && !isOwn && !isWhole(found, row, file)) {
+    await recordImages(deps, record, file.call, rows);
+    return 'elsewhere';
+  }
+  const links = row.links?.map((link, place) => (isIn(file, attempt.images[place]) ? null : link));
+  if (links?.some((link) => link !== null) && !isSettled(attempt)) {
     // Its links are followed by whoever comes by.
     await recordImages(deps, record, file.call, rows);
-    await noteSpooled(deps.steps, found.id, {}, { ...row, host: null, ...(lost === null ? {} : { lost }) });
+    await noteSpooled(deps.steps, found.id, {}, { ...row, links, host: null, ...(lost === null ? {} : { lost }) });
   } else {
     await settle(deps, found, facts, row, rows, lost);
   }
   return 'settled';
 }
 
-/** An answer whose bytes are not at hand: its links are followed, and it is given up when its time is over. */
-export async function drainRest(deps: Deps, id: AnswerId, signal: AbortSignal): Promise<Drained> {
-  const found = await find(deps, id);
-  if (found === null) return 'gone';
-  const { record, attempt } = found;
-  const row = attempt.spooled;
-  if (row === undefined) return 'settled';
-  const followed = await Promise.all((row.links ?? []).map((_, place) => follow(deps, found, row, place, signal)));
-  const rows = rowsOf(followed);
-  const isOver = Date.now() >= row.until;
-  const lost = row.lost ?? errorOf(followed) ?? (isOver && row.host !== null ? hostLost(row.host, attempt) : null);
-  const isLater = (place: number): boolean => ['unfetched', 'unstored'].includes(followed[place]?.kind ?? '');
-  const links = row.links?.map((link, place) => (isLater(place) ? link : null));
-  const isWaiting = links?.some((link) => link !== null) ?? false;
-  if (!isWaiting && (row.host === null || isOver)) {
-    await settle(deps, found, {}, row, rows, lost);
-    return 'settled';
-  }
-  await recordImages(deps, record, id.call, rows);
-  const left: SpooledAnswerRow = { ...row, ...(links && { links }), ...(lost && { lost }) };
-  const unstored = followed.flatMap((end) => (end?.kind === 'unstored' ? [end.image] : []));
-  // A link may die before the storage is back.
-  if (row.host === null && unstored.length > 0) await spoolFetched(deps, found, left, unstored);
-  else if (followed.some((end, place) => end !== null && !isLater(place))) await noteSpooled(deps.steps, id, {}, left);
-  return isWaiting ? 'links' : 'host';
+/** Whether what came is in the file, stored, behind links or known to be lost; else another host has the rest. */
+function isWhole({ record, attempt }: Found, row: SpooledAnswerRow, file: SpooledAnswer): boolean {
+  const isKnown = (index: number, place: number): boolean =>
+    record.images.has(index) || isIn(file, index) || (row.links?.[place] ?? null) !== null;
+  return row.lost !== undefined || attempt.images.slice(0, row.images).every(isKnown);
+}
+
+function isIn({ images }: SpooledAnswer, wanted: number | undefined): boolean {
+  return images.some(({ index }) => index === wanted);
 }
 
 /** Settles an answer whose bytes are not to be had any more, or leaves what is behind links to whoever follows them. */
@@ -101,25 +100,8 @@ export async function giveUp(deps: Deps, id: AnswerId, reason: string): Promise<
   await noteSpooled(deps.steps, id, {}, { ...row, lost, host: null, until });
 }
 
-async function spoolFetched(
-  deps: Deps,
-  { id, attempt }: Found,
-  row: SpooledAnswerRow,
-  images: readonly ImageBytes[],
-): Promise<void> {
-  const isHere = (place: number): boolean => images.some(({ index }) => index === attempt.images[place]);
-  const links = (row.links ?? []).map((link, place) => (isHere(place) ? null : link));
-  const { until: _, host: __, ...waits } = { ...row, links };
-  const about: AboutAnswer = { facts: {}, waits };
-  const file: SpooledAnswer = { ...id, answeredAt: attempt.answeredAt ?? attempt.at, about: { ...about }, images };
-  await deps.spool.write(file);
-  deps.room.spend(images.reduce((sum, { bytes }) => sum + bytes.length, 0));
-  const until = Math.max(row.until, Date.now() + HOST_PATIENCE_MS);
-  const noted = await noteSpooled(deps.steps, id, {}, { ...waits, host: deps.spool.hostId, until });
-  if (noted === 'noted') await tryToCopy(deps, id, file);
-}
-
-async function find(deps: Deps, { jobId, call, seq }: AnswerId): Promise<Found | null> {
+/** null when its job or attempt is not kept. */
+export async function find(deps: Deps, { jobId, call, seq }: AnswerId): Promise<Found | null> {
   const record = await readJob(deps.redis, deps.keys, jobId);
   const attempt = record?.attempts.find((row) => row.call === call && row.seq === seq);
   return record && attempt ? { id: { jobId, call, seq }, record, attempt } : null;
@@ -155,14 +137,19 @@ function rowOf(deps: Deps, { attempt }: Found, file: SpooledAnswer): SpooledAnsw
   return attempt.spooled ?? { ...waits, host: deps.spool.hostId, until: Date.now() + HOST_PATIENCE_MS };
 }
 
-/** For a file Redis knows nothing of (its worker died before it could say), and so that others go on waiting for this host. */
+/**
+ * For a file Redis knows nothing of (its worker died before it could say), and so that others go on waiting for this host; not
+ * in the place of a host that has more of the answer.
+ */
 async function sayItIsHere(
   deps: Deps,
-  { id, attempt }: Found,
+  { id, record, attempt }: Found,
   file: SpooledAnswer,
   row: SpooledAnswerRow,
 ): Promise<void> {
   if (isSettled(attempt)) return;
+  const host = attempt.spooled?.host ?? deps.spool.hostId;
+  if (host !== deps.spool.hostId && !isWhole({ id, record, attempt }, row, file)) return;
   if (!isToBeSaid(attempt.spooled?.until ?? null)) return;
   const { facts } = file.about as unknown as AboutAnswer;
   const until = Math.max(row.until, Date.now() + HOST_PATIENCE_MS);
@@ -172,26 +159,8 @@ async function sayItIsHere(
   await tryToCopy(deps, id, file);
 }
 
-/** null: nothing to follow. */
-async function follow(
-  deps: Deps,
-  { id, record, attempt }: Found,
-  row: SpooledAnswerRow,
-  place: number,
-  signal: AbortSignal,
-): Promise<End> {
-  const [link, index] = [row.links?.[place] ?? null, attempt.images[place]];
-  if (link === null || index === undefined || record.images.has(index)) return null;
-  if (Date.now() >= linkUntil(link, attempt.answeredAt ?? attempt.at))
-    return lostImage('its link has expired, and its server was not to be reached before', attempt);
-  const image: ReplyImage = { kind: 'url', url: link, revisedPrompt: row.revisedPrompts?.[place] ?? null };
-  const fetched = await fetchImage(deps, attempt, index, image, signal);
-  if (fetched.kind === 'unfetched')
-    deps.log.warn({ ...id, index, reason: fetched.reason }, 'a paid image could not be fetched yet');
-  return fetched.kind === 'fetched' ? storeImage(deps, record, attempt, fetched.image) : fetched;
-}
-
-async function settle(
+/** Ends the attempt of an answer nothing of which waits any more. */
+export async function settle(
   deps: Deps,
   { id, record, attempt }: Found,
   facts: AttemptFacts,
@@ -221,18 +190,20 @@ async function settle(
   else deps.log.error({ ...about, reason: lost.message }, 'a paid answer is lost');
 }
 
-function hostLost(host: string, attempt: Attempt): StoredError {
+/** Why an answer on a host that does not come back is lost. */
+export function hostLost(host: string, attempt: Attempt): StoredError {
   const minutes = HOST_PATIENCE_MS / 60_000;
   return lostImage(`it lies in the spool of host ${host}, which could not be reached for ${minutes} minutes`, attempt)
     .error;
 }
 
-type End = Kept | Fetched | null;
+/** What became of one image of an answer; null = there was nothing to do. */
+export type End = Kept | Fetched | null;
 
-function rowsOf(ends: readonly End[]): ImageRow[] {
+export function rowsOf(ends: readonly End[]): ImageRow[] {
   return ends.flatMap((end) => (end?.kind === 'kept' ? [end.row] : []));
 }
 
-function errorOf(ends: readonly End[]): StoredError | null {
+export function errorOf(ends: readonly End[]): StoredError | null {
   return ends.find((end) => end?.kind === 'lost')?.error ?? null;
 }

@@ -7,6 +7,7 @@
 
 import { decodeAnswer, type SpooledAnswer, SpoolFormatError } from '@darkroom/shared/images/spool-file.ts';
 import { StorageError } from '@darkroom/shared/images/store.ts';
+import type { SpooledAnswerRow } from '@darkroom/shared/jobs/record.ts';
 import {
   type AnswerId,
   dropCopy,
@@ -20,7 +21,8 @@ import {
 import type { Deps } from '../deps.ts';
 import { takeLease } from '../lease.ts';
 import { answerLeaseOf } from '../spool/answer-lease.ts';
-import { type Drained, drainFile, drainRest, giveUp, isToBeSaid, sayFileIsHere } from './drain-answer.ts';
+import { type Drained, drainFile, giveUp, isToBeSaid, sayFileIsHere } from './drain-answer.ts';
+import { drainRest, followIntoFile } from './drain-links.ts';
 
 export interface Drainer {
   /** Settles after the first look at this host's files and all links. */
@@ -114,7 +116,11 @@ async function drainBytes(deps: Deps, signal: AbortSignal): Promise<void> {
 }
 
 /** One that fails for a reason of its own is not to hold up those behind it. null: another has it just now. */
-async function oneOf(deps: Deps, id: AnswerId, work: () => Promise<Drained>): Promise<Drained | 'failed' | null> {
+async function oneOf(
+  deps: Deps,
+  id: AnswerId,
+  work: () => Promise<Drained | null>,
+): Promise<Drained | 'failed' | null> {
   try {
     return await underLease(deps, id, work);
   } catch (error) {
@@ -149,7 +155,7 @@ async function isStorageWell(deps: Deps, look: () => Promise<void>): Promise<boo
 }
 
 /** null: another has it just now. */
-async function underLease(deps: Deps, id: AnswerId, work: () => Promise<Drained>): Promise<Drained | null> {
+async function underLease(deps: Deps, id: AnswerId, work: () => Promise<Drained | null>): Promise<Drained | null> {
   const lease = await takeLease(deps, answerLeaseOf(deps, id));
   if (lease === null) return null;
   try {
@@ -161,15 +167,27 @@ async function underLease(deps: Deps, id: AnswerId, work: () => Promise<Drained>
 
 /** Puts the file of an answer into storage, if this host has one, and removes it once nothing of it waits any more. */
 export async function drainLocal(deps: Deps, id: AnswerId): Promise<Drained> {
-  const file = await readFile(deps, id);
-  if (file === null) return 'settled';
-  const end = await drainFile(deps, file, 'local');
-  if (end === 'settled') await deps.spool.remove(id);
+  let file: SpooledAnswer | null = null;
+  const read = async (): Promise<SpooledAnswer | null> => {
+    file = await readFile(deps, id);
+    return file;
+  };
+  const end = await drainFile(deps, id, read, 'local');
+  if (end === 'settled' || end === 'elsewhere') return (await removeFile(deps, id, file)) ? end : 'host';
   if (end === 'gone') {
     deps.log.error({ ...id }, 'a spooled answer belongs to no job that is kept: its file was put aside');
     await deps.spool.putAside(id);
   }
   return end;
+}
+
+/** False when what a link led to has joined the file since: a worker that was frozen removes no more than it has stored. */
+async function removeFile(deps: Deps, id: AnswerId, drained: SpooledAnswer | null): Promise<boolean> {
+  const { links } = (drained?.about['waits'] ?? {}) as Partial<SpooledAnswerRow>;
+  const now = links === undefined ? null : await readFile(deps, id);
+  if (now !== null && now.images.length > (drained?.images.length ?? 0)) return false;
+  await deps.spool.remove(id);
+  return true;
 }
 
 /** null when there is none any more; an answer whose file is damaged is given up unless there is a copy. */
@@ -185,16 +203,18 @@ async function readFile(deps: Deps, id: AnswerId): Promise<SpooledAnswer | null>
 }
 
 async function drainCopy(deps: Deps, id: AnswerId): Promise<Drained> {
-  const copy = await readCopy(deps.steps, id);
-  if (copy === null) return 'settled';
-  const answer = decodeCopy(deps, id, copy);
-  if (answer === null) {
-    await dropCopy(deps.steps, id);
-    return 'settled';
-  }
-  const end = await drainFile(deps, answer, 'copy');
+  const end = await drainFile(deps, id, () => readCopied(deps, id), 'copy');
   if (end === 'gone') await forgetSpooled(deps.steps, id);
+  if (end === 'elsewhere') await dropCopy(deps.steps, id);
   return end;
+}
+
+/** null when there is none any more, or none that can be read. */
+async function readCopied(deps: Deps, id: AnswerId): Promise<SpooledAnswer | null> {
+  const copy = await readCopy(deps.steps, id);
+  const answer = copy === null ? null : decodeCopy(deps, id, copy);
+  if (copy !== null && answer === null) await dropCopy(deps.steps, id);
+  return answer;
 }
 
 function decodeCopy(deps: Deps, id: AnswerId, copy: Buffer): SpooledAnswer | null {
@@ -208,8 +228,9 @@ function decodeCopy(deps: Deps, id: AnswerId, copy: Buffer): SpooledAnswer | nul
 }
 
 /**
- * Answers whose bytes are neither here nor in Redis: links, and those on other hosts until their time is over. Whether links
- * are waited for. `notBefore`: what has been looked at, by entry and its time.
+ * Answers whose bytes are neither here nor in Redis: links, and those on other hosts until their time is over. While the
+ * storage is away the links of all others too. Whether links are waited for. `notBefore`: what has been looked at, by entry
+ * and its time.
  */
 async function drainOthers(deps: Deps, notBefore: Map<string, number>, signal: AbortSignal): Promise<boolean> {
   const copied = new Set((await listCopied(deps.steps)).map(entryOf));
@@ -218,15 +239,14 @@ async function drainOthers(deps: Deps, notBefore: Map<string, number>, signal: A
   });
   const known = new Set(answers.map(({ key }) => key));
   for (const key of notBefore.keys()) if (!known.has(key)) notBefore.delete(key);
-  const due = answers.filter(({ key, entry }) => !copied.has(entry) && (notBefore.get(key) ?? 0) <= Date.now());
+  const isOurs = (entry: string): boolean => deps.breaker.isOpen || !copied.has(entry);
+  const due = answers.filter(({ key, entry }) => isOurs(entry) && (notBefore.get(key) ?? 0) <= Date.now());
   let isWaiting = false;
   const left = due.values();
   const follow = async (): Promise<void> => {
-    for (const { id, key, until } of left) {
+    for (const { id, entry, key, until } of left) {
       if (signal.aborted) return;
-      const end = await oneOf(deps, id, async () => {
-        return (await deps.spool.has(id)) ? 'host' : drainListed(deps, id, signal);
-      });
+      const end = await oneOf(deps, id, () => drainListed(deps, id, copied.has(entry), signal));
       isWaiting ||= end === 'links';
       const pauseMs = pauseAfter(end);
       if (pauseMs > 0) notBefore.set(key, Math.min(Date.now() + pauseMs, Math.max(until, Date.now())));
@@ -242,8 +262,12 @@ function pauseAfter(end: Drained | 'failed' | null): number {
   return end === 'links' ? WAITING_MS : 0;
 }
 
-async function drainListed(deps: Deps, id: AnswerId, signal: AbortSignal): Promise<Drained> {
-  const end = await drainRest(deps, id, signal);
+async function drainListed(deps: Deps, id: AnswerId, isCopied: boolean, signal: AbortSignal): Promise<Drained | null> {
+  if (await deps.spool.has(id)) {
+    // With storage at hand the file goes there first.
+    return deps.breaker.isOpen ? followIntoFile(deps, id, () => readFile(deps, id), signal) : null;
+  }
+  const end = await drainRest(deps, id, isCopied ? () => readCopied(deps, id) : null, signal);
   if (end === 'gone') await forgetSpooled(deps.steps, id);
   return end;
 }
