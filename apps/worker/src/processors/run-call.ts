@@ -2,17 +2,16 @@
 // attempt after the other (try-call.ts), until the call has its outcome or must wait. Safe to run again after a crash at any
 // line; see the state machine in shared/jobs/attempt-steps.ts.
 
-import { itemIdOf } from '@darkroom/shared/base/ids.ts';
 import type { Slot } from '@darkroom/shared/base/slots.ts';
-import { closeLost } from '@darkroom/shared/jobs/attempt-steps.ts';
 import { type GateAnswer } from '@darkroom/shared/jobs/paying-gate.ts';
 import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
-import { type CallItem, itemLockKey } from '@darkroom/shared/queues/call-queue.ts';
+import type { CallItem } from '@darkroom/shared/queues/call-queue.ts';
 import type { Deps } from '../deps.ts';
 import type { Permit } from '../governor/governor.ts';
 import { roomOf } from '../spool/room.ts';
 import type { ItemEnd } from '../verdict.ts';
+import { closeOpen, endLost } from './lost-attempt.ts';
 import { recoverSpooled, recoverStored } from './recover-stored.ts';
 import { tryCall } from './try-call.ts';
 
@@ -48,7 +47,7 @@ export async function runCall(deps: Deps, item: CallItem, token: string, signal:
   const spooled = work === null ? 'nothing' : await recoverSpooled(deps, work);
   if (spooled === 'away') return { kind: 'storage-away' };
   if (spooled === 'found') work = await readWork(deps, item, token);
-  if (work === null || (await recoverStored(deps, work))) return DONE;
+  if (work === null || (await recoverStored(deps, work)) || (await endLost(deps, work, token))) return DONE;
   const { lane } = work.record.spec;
   if (signal.aborted) return { kind: 'no-room' };
   const atOnce = deps.slots.takeAtOnce(lane);
@@ -78,21 +77,11 @@ async function readWork(deps: Deps, item: CallItem, token: string): Promise<Call
   const record = await readJob(deps.redis, deps.keys, item.jobId);
   const state = record?.calls[item.call];
   if (!record || !state || state.outcome !== '' || state.spooled !== undefined || record.run !== item.run) {
-    if (record && state && state.open > 0 && record.run === item.run) await showLost(deps, record, item, token);
+    if (record && state && state.open > 0 && record.run === item.run) await closeOpen(deps, record, item.call, token);
     return null;
   }
   const missing = (record.spec.calls[item.call] ?? []).filter((index) => !record.images.has(index));
   return { record, call: item.call, missing, tag: item.tag ?? 0 };
-}
-
-/** A frozen worker's late answer has ended the call, or waits in a spool, while another attempt was under way, whose worker is gone too. */
-async function showLost(deps: Deps, record: JobRecord, { call, run }: CallItem, token: string): Promise<void> {
-  const lockKey = itemLockKey(deps.keys, record.spec.lane, itemIdOf(record.id, call, run));
-  if (await closeLost(deps.steps, record.id, call, lockKey, token))
-    deps.log.warn(
-      { jobId: record.id, call },
-      'an attempt whose worker is gone was closed: the call has an earlier answer',
-    );
 }
 
 /** `first`: what was read a moment ago, for the first attempt. */

@@ -3,10 +3,10 @@
 import { randomUUID } from 'node:crypto';
 import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { newBatchId, newJobId } from '../base/ids.ts';
 import { keysOf } from '../base/keys.ts';
-import { closeLost, failCall, finishAttempt, noteAnswer } from './attempt-steps.ts';
+import { type ClosedLost, closeLost, failCall, finishAttempt, noteAnswer } from './attempt-steps.ts';
 import { beginAttempt, type GateAnswer } from './paying-gate.ts';
 import type { ImageRow, JobRecord, SpooledAnswerRow } from './record.ts';
 import type { JobSpec } from './spec.ts';
@@ -115,6 +115,12 @@ class Life {
     });
   }
 
+  async closeLost(worker: number, onUnknown: 'retry' | 'fail' = 'retry'): Promise<ClosedLost | null> {
+    const { run } = await this.record();
+    const lock = { lockKey: this.lockKey, lockToken: TOKENS[worker] ?? '' };
+    return closeLost(steps, { jobId: this.id, call: CALL, run, ...lock, onUnknown });
+  }
+
   /** What holds after each step, whatever came before. */
   async check(): Promise<void> {
     const record = await this.record();
@@ -180,7 +186,7 @@ async function take(life: Life, { name, worker, back }: Step): Promise<void> {
       return;
     }
     case 'close-lost':
-      await closeLost(steps, life.id, CALL, life.lockKey, TOKENS[worker] ?? '');
+      await life.closeLost(worker);
       return;
     case 'note':
       if (seq > 0) await noteAnswer(steps, life.id, CALL, seq, { costMicroUsd: COST });
@@ -198,6 +204,50 @@ async function take(life: Life, { name, worker, back }: Step): Promise<void> {
       if (seq > 0) await life.finish(seq, name as 'whole' | 'part' | 'failed' | 'final' | 'lost');
   }
 }
+
+describe('an attempt whose worker is gone', () => {
+  async function lost(): Promise<Life> {
+    const life = new Life();
+    lives.push(life);
+    await life.start();
+    await steps.redis.set(life.lockKey, TOKENS[0]);
+    await life.begin(0);
+    return life;
+  }
+  const lives: Life[] = [];
+  afterEach(async () => {
+    for (const life of lives.splice(0)) {
+      await life.check();
+      await life.stop();
+    }
+  });
+
+  test('is closed by the item’s next worker, and its late answer still counts', async () => {
+    const life = await lost();
+    await steps.redis.set(life.lockKey, TOKENS[1]);
+    expect(await life.closeLost(0), 'not the item’s any more').toBeNull();
+    expect(await life.closeLost(1)).toEqual({ callOutcome: '', jobEnded: null });
+    expect(await life.closeLost(1), 'once').toBeNull();
+    await life.finish(1, 'whole');
+    expect(await life.record()).toMatchObject({ status: 'completed', attempts: [{ outcome: 'succeeded' }] });
+  });
+
+  test('does not keep a cancelled job open', async () => {
+    const life = await lost();
+    await withholdCalls(steps, life.id, 1, 'cancelled');
+    expect(await life.record()).toMatchObject({ status: 'in_progress' });
+    expect(await life.closeLost(0)).toEqual({ callOutcome: 'withheld', jobEnded: 'cancelled' });
+    expect(await life.record()).toMatchObject({ attempts: [{ outcome: 'unknown', code: 'worker_lost' }] });
+  });
+
+  test('fails the call where it must not be repeated, for that reason and not for one met before', async () => {
+    const life = await lost();
+    await life.finish(1, 'failed');
+    await life.begin(0);
+    expect(await life.closeLost(0, 'fail')).toEqual({ callOutcome: 'failed', jobEnded: 'failed' });
+    expect(await life.record()).toMatchObject({ calls: [{ error: { code: 'outcome_unknown' } }] });
+  });
+});
 
 const MEDDLING = ['lock', 'begin', 'begin', 'begin', 'cancel', 'retry', 'fail-call', 'close-lost'];
 const ANSWERING = ['note', 'note-links', 'note-spooled', 'note-spooled', 'whole', 'part', 'failed', 'final', 'lost'];
@@ -289,8 +339,8 @@ describe('an answer that waits', () => {
     await steps.redis.set(life.lockKey, TOKENS[1]);
     await life.begin(1);
     await noteSpooled(steps, { jobId: life.id, call: CALL, seq: 1 }, { costMicroUsd: COST }, waits());
-    expect(await closeLost(steps, life.id, CALL, life.lockKey, 'another'), 'not the item’s').toBe(false);
-    expect(await closeLost(steps, life.id, CALL, life.lockKey, TOKENS[1] ?? '')).toBe(true);
+    expect(await life.closeLost(0), 'not the item’s').toBeNull();
+    expect(await life.closeLost(1)).toEqual({ callOutcome: '', jobEnded: null });
     await life.check();
     await life.finish(1, 'whole');
     expect(await life.record()).toMatchObject({
@@ -299,7 +349,7 @@ describe('an answer that waits', () => {
     });
     const own = await begun();
     await noteSpooled(steps, { jobId: own.id, call: CALL, seq: 1 }, {}, waits());
-    expect(await closeLost(steps, own.id, CALL, own.lockKey, TOKENS[0] ?? ''), 'what waits is its own').toBe(false);
+    expect(await own.closeLost(0), 'what waits is its own').toBeNull();
   });
 
   test('that is given up fails its call, though another attempt was closed before', async () => {

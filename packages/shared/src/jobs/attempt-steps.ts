@@ -54,6 +54,7 @@ const CLOSE_LOST = load('close-lost');
 
 /** Read strictly: what is not an answer of the step decides nothing. */
 const CALL_OUTCOMES = new Set<Finished['callOutcome']>(['', 'succeeded', 'failed', 'withheld', 'gone']);
+const CLOSED_LOST = new Set(['none', 'closed'] as const);
 const FAILED_CALLS = new Set<FailedCall['kind']>(['gone', 'done', 'lost', 'spooled', 'withheld', 'failed']);
 const ENDS: ReadonlySet<JobStatus | ''> = new Set<JobStatus | ''>(['', ...JOB_STATUSES]);
 
@@ -178,16 +179,40 @@ export async function failCall(steps: JobSteps, failure: CallFailure): Promise<F
   return { kind, jobEnded: jobEnded === '' ? null : jobEnded };
 }
 
+export interface LostAttempt {
+  readonly jobId: string;
+  readonly call: number;
+  /** The item's. */
+  readonly run: number;
+  /** Redis key of the call's queue item's lock, and the token it must hold; '' = nobody may hold it. */
+  readonly lockKey: string;
+  readonly lockToken: string;
+  readonly onUnknown: 'retry' | 'fail';
+}
+
+export interface ClosedLost {
+  /** '' = work is left. */
+  readonly callOutcome: Finished['callOutcome'];
+  readonly jobEnded: JobStatus | null;
+}
+
 /**
- * Closes the open attempt of a call that has its outcome from an earlier one, or whose earlier answer is spooled, for a worker
- * that is lost; whoever holds the call's queue item may say so. Whether there was one to close.
+ * Closes the open attempt of a call for a worker that is lost; whoever holds the call's queue item may say so before it makes
+ * an attempt of its own, or anybody while nobody holds it. Ends the call when it is over or must not be repeated. null when there was none to close.
  */
-export async function closeLost(
-  { redis, keys }: JobSteps,
-  jobId: string,
-  call: number,
-  lockKey: string,
-  lockToken: string,
-): Promise<boolean> {
-  return readFlag(await runScript(redis, CLOSE_LOST, [keys.job(jobId), lockKey], [call, lockToken]), 'close-lost');
+export async function closeLost(steps: JobSteps, lost: LostAttempt): Promise<ClosedLost | null> {
+  const { redis, keys } = steps;
+  const reply = await runScript(
+    redis,
+    CLOSE_LOST,
+    [keys.job(lost.jobId), lost.lockKey],
+    [lost.call, lost.lockToken, lost.run, lost.onUnknown, toRetention(steps)],
+  );
+  const [kind, outcome, ended] = readKind(reply, CLOSED_LOST, 'close-lost');
+  if (kind === 'none') return null;
+  const jobEnded = readWord(ended, ENDS, 'close-lost');
+  return {
+    callOutcome: readWord(outcome, CALL_OUTCOMES, 'close-lost'),
+    jobEnded: jobEnded === '' ? null : jobEnded,
+  };
 }

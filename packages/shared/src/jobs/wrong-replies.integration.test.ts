@@ -101,7 +101,7 @@ const STEPS: Readonly<Record<string, () => Promise<unknown>>> = {
   'note-answer': () => noteAnswer(steps, ID, 0, 1, {}),
   'finish-attempt': () => finishAttempt(steps, FINISH),
   'fail-call': () => failCall(steps, FAILURE),
-  'close-lost': () => closeLost(steps, ID, 0, 'l', 't'),
+  'close-lost': () => closeLost(steps, { ...FAILURE, onUnknown: 'retry' }),
   'note-spooled': () => noteSpooled(steps, ANSWER_ID, {}, { until: 1, host: 'h', images: 1 }),
   'a spooled copy': () => keepCopy(steps, ANSWER_ID, Buffer.from('x')),
   'create-job': () => createJob(steps, ID, TEST_SPEC, null),

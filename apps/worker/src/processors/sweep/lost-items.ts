@@ -1,16 +1,13 @@
 // Queue items that should be there and aren't: a crash between record and queue, an item lost. A call that waits gets its
 // item at once. One with an attempt open may still be worked on by somebody, and a new item would end in a second purchase:
 // it gets one when item and lock have been gone for as long as a lock lives.
-import { itemIdOf } from '@darkroom/shared/base/ids.ts';
 import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import { openItemsOf, queueAgain } from '@darkroom/shared/jobs/submit.ts';
-import { type CallItem, itemLockKey } from '@darkroom/shared/queues/call-queue.ts';
+import type { CallItem } from '@darkroom/shared/queues/call-queue.ts';
 import type { Deps } from '../../deps.ts';
 import { reportRepair } from './repair.ts';
-
-/** How long it is remembered that an item was missed, in locks; looks may be minutes apart. */
-const REMEMBERED_LOCKS = 60;
+import { isUnattended } from './unattended.ts';
 
 export async function addLostItems(deps: Deps, record: JobRecord): Promise<void> {
   if ((await missingItems(deps, record)).length === 0) return;
@@ -20,7 +17,7 @@ export async function addLostItems(deps: Deps, record: JobRecord): Promise<void>
   const missing = await missingItems(deps, now);
   const waiting = missing.filter(({ call }) => openAttemptOf(now, call) === 0);
   const stuck: CallItem[] = [];
-  for (const item of missing) if (!waiting.includes(item) && (await isStuck(deps, now, item))) stuck.push(item);
+  for (const item of missing) if (!waiting.includes(item) && (await isUnattended(deps, now, item))) stuck.push(item);
   if (waiting.length + stuck.length === 0) return;
   await queueAgain(deps.submit, now, [...waiting, ...stuck]);
   reportRepair(deps, 'item_added', waiting.length, { jobId: now.id, calls: waiting.map(({ call }) => call) });
@@ -37,16 +34,4 @@ async function missingItems(deps: Deps, record: JobRecord): Promise<CallItem[]> 
 /** Number of the attempt under way, 0 = none. */
 function openAttemptOf(record: JobRecord, call: number): number {
   return record.calls[call]?.open ?? 0;
-}
-
-async function isStuck({ redis, keys, config }: Deps, record: JobRecord, item: CallItem): Promise<boolean> {
-  const { id, spec } = record;
-  if ((await redis.exists(itemLockKey(keys, spec.lane, itemIdOf(id, item.call, item.run)))) === 1) return false;
-  const key = keys.missedSince(id, item.call, openAttemptOf(record, item.call));
-  const now = Date.now();
-  await redis.set(key, now, 'PX', config.LOCK_DURATION_MS * REMEMBERED_LOCKS, 'NX');
-  const since = Number((await redis.get(key)) ?? now);
-  if (now - since < config.LOCK_DURATION_MS) return false;
-  await redis.del(key);
-  return true;
 }

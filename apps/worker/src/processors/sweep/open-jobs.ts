@@ -1,4 +1,4 @@
-// Looks after every job that has not ended: ends those whose time is over, adds the queue items that are missing. Jobs are
+// Looks after every job that has not ended: ends those whose time is over and those that wait for a worker that is gone, adds the queue items that are missing. Jobs are
 // taken one by one from the list of open jobs, so that each is looked at by one worker at a time.
 import { loadScript, runScript } from '@darkroom/shared/base/redis.ts';
 import { hasEnded, type JobRecord } from '@darkroom/shared/jobs/record.ts';
@@ -6,6 +6,7 @@ import { withholdCalls } from '@darkroom/shared/jobs/steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import { openItemsOf } from '@darkroom/shared/jobs/submit.ts';
 import type { Deps } from '../../deps.ts';
+import { endLostAttempts } from './lost-attempts.ts';
 import { addLostItems } from './lost-items.ts';
 import { reportRepair } from './repair.ts';
 
@@ -44,6 +45,7 @@ async function lookAfter(deps: Deps, id: string, record: JobRecord | null): Prom
   }
   const isOver = Date.now() >= record.expiresAt;
   if (isOver && (await expire(deps, record))) return;
+  await endLostAttempts(deps, record);
   await addLostItems(deps, record);
   if (!isOver) await deps.redis.zadd(deps.keys.openJobs, 'XX', 'LT', record.expiresAt, id);
 }

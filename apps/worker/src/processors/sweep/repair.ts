@@ -9,6 +9,8 @@ export type RepairKind =
   | 'item_added'
   /** A call whose attempt nobody was working on had no queue item. */
   | 'stuck_call'
+  /** An attempt nobody was working on kept a call open that was over or must not be repeated. */
+  | 'lost_attempt'
   /** A job had ended, but its batch waited for it. */
   | 'batch_member'
   /** Something that waits stood on no list a worker looks at. */

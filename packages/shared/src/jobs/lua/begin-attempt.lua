@@ -23,14 +23,10 @@ local function step()
     close_as_unknown(k, call)
     write_call(k, call)
   end
-  if withhold_if_over(k, call) then
+  local ended = end_unrepeatable(k, call, ARGV[3])
+  if ended then
     settle(tonumber(ARGV[4]))
-    return { 'withheld' }
-  end
-  if call.unknown > 0 and (ARGV[3] == 'fail' or call.unknown > 1) then
-    close_call(k, call, 'failed', call.error or { code = 'outcome_unknown' })
-    settle(tonumber(ARGV[4]))
-    return { 'unknown' }
+    return { ended }
   end
 
   if ARGV[6] ~= '1' and redis.call('HGET', KEYS[3], 'paused') then return { 'stale' } end

@@ -176,5 +176,16 @@ local function close_as_unknown(k, call)
   end
   call.open = 0
   call.unknown = call.unknown + 1
+  -- Whatever an earlier attempt met is not why the call is not repeated.
+  call.error = { code = 'outcome_unknown' }
   state.underWay = state.underWay - 1
+end
+
+-- Ends call k, of which nothing is under way, when no request may follow. Returns 'withheld' (cancelled, or its time is over) ·
+-- 'unknown' (an attempt may have been paid, and must not be repeated) · nil. `settle` then.
+local function end_unrepeatable(k, call, on_unknown)
+  if withhold_if_over(k, call) then return 'withheld' end
+  if call.unknown == 0 or (on_unknown ~= 'fail' and call.unknown == 1) then return nil end
+  close_call(k, call, 'failed', call.error or { code = 'outcome_unknown' })
+  return 'unknown'
 end
