@@ -260,9 +260,19 @@ describe('replies that stall', () => {
 describe('a reply that is here when the time is over', () => {
   /** A reply that comes steadily, and far too slowly for its length. */
   const flow = (socket: Socket): void => {
-    socket.write('HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n');
-    const timer = setInterval(() => socket.write(' '.repeat(32_768)), 100);
+    const some = ' '.repeat(32_768);
+    socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n${some}`);
+    const timer = setInterval(() => socket.write(some), 100);
     socket.on('close', () => clearInterval(timer));
+  };
+
+  const inPieces = (socket: Socket, rest: string): void => {
+    let at = 0;
+    const timer = setInterval(() => {
+      socket.write(rest.slice(at, (at += 250_000)));
+      if (at >= rest.length) socket.end();
+    }, 100);
+    socket.on('close', () => clearInterval(timer)).on('finish', () => clearInterval(timer));
   };
 
   /** A reply that comes byte by byte. */
@@ -283,12 +293,15 @@ describe('a reply that is here when the time is over', () => {
   test.each([
     ['has its length', http('200 OK', replyOf(large(1)))],
     ['ends with its connection', `HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${replyOf(large(1))}`],
-  ])('and %s is read once one of the readers is free', async (_, reply) => {
-    let served = 0;
+  ])('and %s is read once one of the readers is free, and may take its time', async (_, reply) => {
+    const others: Socket[] = [];
     const server = await serve((socket) => {
-      served += 1;
-      if (served > READERS) socket.end(reply);
-      else flow(socket);
+      if (others.length < READERS) {
+        others.push(socket);
+        return flow(socket);
+      }
+      socket.write(reply.slice(0, 1_000_000));
+      others[0]?.on('close', () => inPieces(socket, reply.slice(1_000_000)));
     });
     const upstream = upstreamAt(server.url, 600);
     const slow = Array.from({ length: READERS }, () => upstream.request(generation(1)));
