@@ -1,4 +1,7 @@
 // Where jobs stand in their lane, how long that may take, and when a lane takes no more. No worker runs: what waits, waits.
+import { newJobId } from '@darkroom/shared/base/ids.ts';
+import { createJob } from '@darkroom/shared/jobs/steps.ts';
+import { TEST_SPEC } from '@darkroom/shared/jobs/test-spec.ts';
 import { jobSchema } from '@darkroom/shared/requests/schemas.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { completeJob } from '../testing/finish-job.ts';
@@ -40,6 +43,15 @@ const read = async (id: string) => api.ask(`/v1/jobs/${id}`);
 async function tellLimit(imagesPerMinute: number): Promise<void> {
   const told = JSON.stringify({ [lane]: { images_per_minute: imagesPerMinute, burst_seconds: 5 } });
   await api.deps.redis.hset(api.deps.keys.upstreamKey('default'), { told });
+}
+
+/** As the feeder opens one, for a third account. */
+async function openBatchJob(calls: number): Promise<void> {
+  const { redis, keys, submit: deps } = api.deps;
+  await redis.hset(keys.batch('batch_1'), 'status', 'in_progress');
+  const images = Array.from({ length: calls }, (_, index) => [index]);
+  const spec = { ...TEST_SPEC, account: 'archive', model: lane, lane, batchId: 'batch_1', calls: images };
+  expect(await createJob(deps.steps, newJobId(), spec, null)).toMatchObject({ kind: 'created' });
 }
 
 describe('a job in line', () => {
@@ -115,7 +127,8 @@ describe('a lane', () => {
     expect((await submit()).headers.get('retry-after')).toBe('10');
   });
 
-  it('full for all refuses everybody, retries and plans too', async () => {
+  it('full for all refuses everybody, retries and plans too; what batches have in it does not fill it', async () => {
+    await openBatchJob(100);
     const first = (await submit()).json.id;
     await api.post(`/v1/jobs/${first}/cancel`);
     for (const who of [{}, asOther]) {

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newJobId } from '../base/ids.ts';
 import { type Keys, keysOf } from '../base/keys.ts';
+import type { OpenCalls } from '../lanes/queue-room.ts';
 import type { Priority } from '../requests/submission.ts';
 import { failCall, finishAttempt } from './attempt-steps.ts';
 import type { JobSpec } from './spec.ts';
@@ -304,7 +305,13 @@ async function fail(jobId: string, call: number): Promise<void> {
 
 describe('open calls', () => {
   type Act =
-    | { readonly kind: 'create'; readonly calls: number; readonly account: string; readonly isOver: boolean }
+    | {
+        readonly kind: 'create';
+        readonly calls: number;
+        readonly account: string;
+        readonly isOver: boolean;
+        readonly isBatch: boolean;
+      }
     | {
         readonly kind: 'image' | 'error' | 'cancelled' | 'expired' | 'retry';
         readonly job: number;
@@ -317,6 +324,7 @@ describe('open calls', () => {
       calls: fc.integer({ min: 1, max: 4 }),
       account: fc.constantFrom('shop', 'studio'),
       isOver: fc.boolean(),
+      isBatch: fc.boolean(),
     }),
     fc.record({
       kind: fc.constantFrom(
@@ -342,13 +350,12 @@ describe('open calls', () => {
           for (const { id, spec } of jobs) {
             const open =
               (await readJob(steps.redis, keys, id))?.calls.filter(({ outcome }) => outcome === '').length ?? 0;
-            for (const field of ['open', `open:${spec.account}`])
+            for (const field of ['open', `open:${spec.account}`, ...(spec.batchId === null ? [] : ['batched'])])
               if (open > 0) truth[field] = String(Number(truth[field] ?? 0) + open);
           }
           const books = await server.redis.hgetall(keys.lane(LANE));
-          expect(Object.fromEntries(Object.entries(books).filter(([field]) => field.startsWith('open')))).toEqual(
-            truth,
-          );
+          const counted = Object.entries(books).filter(([field]) => /^(open|batched)/.test(field));
+          expect(Object.fromEntries(counted)).toEqual(truth);
         }
       }),
       { numRuns: 40 },
@@ -358,7 +365,8 @@ describe('open calls', () => {
   async function perform(one: Act, jobs: { id: string; spec: JobSpec }[]): Promise<void> {
     if (one.kind === 'create') {
       const calls = Array.from({ length: one.calls }, (_, index) => [index]);
-      const spec = specOf({ account: one.account, calls, expiresAfterSeconds: one.isOver ? 0 : 60 });
+      const batchId = one.isBatch ? await openBatch() : null;
+      const spec = specOf({ account: one.account, calls, expiresAfterSeconds: one.isOver ? 0 : 60, batchId });
       jobs.push({ id: (await createJob(steps, newJobId(), spec, null)).id, spec });
       return;
     }
@@ -398,6 +406,31 @@ describe('open calls', () => {
     });
     expect(await retryJob(steps, first.id, specOf({ calls: [[0], [1]] }))).toMatchObject({ kind: 'retried' });
   });
+
+  test('of batches have no single job refused, except of their own account', async () => {
+    const limits = { lane: 2, account: 5 };
+    const create = (account: string, isBatch: boolean, calls: number) => openJob(account, isBatch, calls, limits);
+    expect(await create('shop', true, 4)).toMatchObject({ kind: 'created' });
+    expect(await create('studio', false, 2)).toMatchObject({ kind: 'created' });
+    expect(await create('studio', false, 1)).toMatchObject({
+      kind: 'full',
+      limit: 'lane',
+      open: { lane: 2, account: 2 },
+    });
+    expect(await create('shop', false, 2)).toMatchObject({
+      kind: 'full',
+      limit: 'account',
+      open: { lane: 6, account: 4 },
+    });
+    expect(await create('shop', true, 40)).toMatchObject({ kind: 'created' });
+  });
+
+  /** As the API opens single jobs and the feeder those of a batch, which knows no limit. */
+  async function openJob(account: string, isBatch: boolean, calls: number, limits: OpenCalls) {
+    const batchId = isBatch ? await openBatch() : null;
+    const spec = specOf({ account, batchId, calls: Array.from({ length: calls }, (_, index) => [index]) });
+    return createJob(steps, newJobId(), spec, null, null, isBatch ? null : limits);
+  }
 
   test('a job larger than a limit is taken when nothing is open', async () => {
     const spec = specOf({ calls: [[0], [1], [2]] });

@@ -127,13 +127,14 @@ describe('books', () => {
   });
 
   it('get their counters right when those have drifted, from the jobs that are open', async () => {
-    const state = (account: string, left: number) => JSON.stringify({ lane: LANE, account, left });
+    const state = (account: string, left: number, batch?: string) =>
+      JSON.stringify({ lane: LANE, account, left, batch });
     await server.redis.hset(keys.job('job_a'), 'state', state('shop', 2));
-    await server.redis.hset(keys.job('job_b'), 'state', state('studio', 3));
+    await server.redis.hset(keys.job('job_b'), 'state', state('studio', 3, 'batch_1'));
     await server.redis.zadd(keys.openJobs, 1, 'job_a', 2, 'job_b', 3, 'job_gone');
-    await server.redis.hset(keys.lane(LANE), { open: 9, 'open:shop': 2, 'open:gone': 7, v: 3 });
-    expect(await recountOpenCalls(server.redis, keys)).toBe(3);
-    expect(await books()).toEqual({ open: '5', 'open:shop': '2', 'open:studio': '3', v: '3' });
+    await server.redis.hset(keys.lane(LANE), { open: 9, batched: 1, 'open:shop': 2, 'open:gone': 7, v: 3 });
+    expect(await recountOpenCalls(server.redis, keys)).toBe(4);
+    expect(await books()).toEqual({ open: '5', batched: '3', 'open:shop': '2', 'open:studio': '3', v: '3' });
     expect(await recountOpenCalls(server.redis, keys)).toBe(0);
     await server.redis.zadd(keys.openJobs, ...Array.from({ length: 1_001 }, (_, n) => [4, `job_${n}`]).flat());
     expect(await recountOpenCalls(server.redis, keys)).toBeNull();

@@ -5,7 +5,10 @@ import { ServiceError } from '../base/errors.ts';
 import type { Keys } from '../base/keys.ts';
 import type { LaneRate } from './lane-outlook.ts';
 
-/** Calls without an outcome: of a lane, and of one account in it. */
+/**
+ * Calls without an outcome: of a lane, and of one account in it. Those of batches are never refused, and where single jobs are
+ * because of the whole lane only theirs count.
+ */
 export interface OpenCalls {
   readonly lane: number;
   readonly account: number;
@@ -35,9 +38,9 @@ export function buildQueueRoom(
   most: OpenCalls,
   rateOf: (lane: string) => Promise<LaneRate>,
 ): QueueRoom {
-  const known = new Map<string, { readonly at: number; readonly open: Promise<OpenCalls> }>();
+  const known = new Map<string, { readonly at: number; readonly open: Promise<LaneCalls> }>();
 
-  const openOf = (lane: string, account: string): Promise<OpenCalls> => {
+  const openOf = (lane: string, account: string): Promise<LaneCalls> => {
     const place = `${lane} ${account}`;
     const last = known.get(place);
     if (last !== undefined && Date.now() - last.at < KNOWN_FOR_MS) return last.open;
@@ -52,17 +55,24 @@ export function buildQueueRoom(
 
   return {
     async assert(lane, account, calls) {
-      const open = await openOf(lane, account);
+      const { single, ...open } = await openOf(lane, account);
       if (open.account >= most.account) throw await refusal(lane, { limit: 'account', open }, calls);
-      if (open.lane >= most.lane) throw await refusal(lane, { limit: 'lane', open }, calls);
+      if (single < most.lane) return;
+      throw await refusal(lane, { limit: 'lane', open: { ...open, lane: single } }, calls);
     },
     refusal,
   };
 }
 
-async function readOpenCalls(redis: Redis, keys: Keys, lane: string, account: string): Promise<OpenCalls> {
-  const [inLane, ofAccount] = await redis.hmget(keys.lane(lane), 'open', `open:${account}`);
-  return { lane: Number(inLane ?? 0), account: Number(ofAccount ?? 0) };
+interface LaneCalls extends OpenCalls {
+  /** Of the lane, without those of batches. */
+  readonly single: number;
+}
+
+async function readOpenCalls(redis: Redis, keys: Keys, lane: string, account: string): Promise<LaneCalls> {
+  const [inLane, ofAccount, batched] = await redis.hmget(keys.lane(lane), 'open', `open:${account}`, 'batched');
+  const open = { lane: Number(inLane ?? 0), account: Number(ofAccount ?? 0) };
+  return { ...open, single: open.lane - Number(batched ?? 0) };
 }
 
 const UNKNOWN_SECONDS = 30;

@@ -7,6 +7,7 @@
 --                  Tags only grow and stay with their item; the sweep moves the base on (lanes/lane-upkeep.ts)
 --   rebased        when it last did, ms
 --   open, open:<account>   calls without an outcome, a batch's included
+--   batched        how many of `open` are a batch's: they are never refused, and must not have single jobs refused
 --   calls, images, at      what passed the paying gate and was not refused, decayed exponentially (THROUGHPUT_MS) up to `at`,
 --                          when a call last passed, ms
 --   since, before          since when calls have waited without a break, ms, and what `images` was then: only what is
@@ -36,18 +37,18 @@ end
 
 -- What the books hold for an account's next calls, in one read: a job is recorded with this and one write.
 local function read_line(lane, account, is_batch, priority)
-  local line = { lane = lane, account = account }
+  local line = { lane = lane, account = account, is_batch = is_batch }
   local flows, weights = flows_of(account)
   line.flow = 'last:' .. account .. ':' .. (is_batch and 'b' or 'i') .. ':' .. priority
-  local books = redis.call('HMGET', lane, 'v', 'base', 'open', 'open:' .. account, 'images', 'at', unpack(flows))
+  local books = redis.call('HMGET', lane, 'v', 'base', 'open', 'open:' .. account, 'images', 'at', 'batched', unpack(flows))
   line.v, line.base = tonumber(books[1] or 0), tonumber(books[2] or 0)
   line.in_lane, line.of_account = tonumber(books[3] or 0), tonumber(books[4] or 0)
-  line.images, line.at = tonumber(books[5] or 0), tonumber(books[6] or 0)
+  line.images, line.at, line.batched = tonumber(books[5] or 0), tonumber(books[6] or 0), tonumber(books[7] or 0)
   line.last = line.v
   local sum, most = 0, 0
   for i, flow in ipairs(flows) do
     -- An account without open calls has nothing in line: what is left in its books are calls that were never started.
-    local last = line.of_account > 0 and tonumber(books[6 + i] or 0) or 0
+    local last = line.of_account > 0 and tonumber(books[7 + i] or 0) or 0
     if flow == line.flow then line.last = math.max(line.v, last) end
     if flow == line.flow or last > line.v then sum, most = sum + weights[i], math.max(most, weights[i]) end
   end
@@ -55,12 +56,13 @@ local function read_line(lane, account, is_batch, priority)
   return line
 end
 
--- The limit that `calls` more calls would pass, 'lane' or 'account', with how many are open in both; nil when none. A limit
--- of 0 is none, and whoever has nothing open may always bring one job.
+-- The limit that `calls` more calls would pass: 'account', with how many are open in the lane and of the account, or 'lane', with
+-- how many of single jobs; nil when none. A limit of 0 is none, and whoever has nothing open may always bring one job.
 local function find_full(line, calls, lane_limit, account_limit)
   local passes = function(count, limit) return limit > 0 and count > 0 and count + calls > limit end
   if passes(line.of_account, account_limit) then return { 'account', line.in_lane, line.of_account } end
-  if passes(line.in_lane, lane_limit) then return { 'lane', line.in_lane, line.of_account } end
+  local single = line.in_lane - line.batched
+  if passes(single, lane_limit) then return { 'lane', single, line.of_account } end
   return nil
 end
 
@@ -82,11 +84,14 @@ end
 
 -- Takes those places for `calls` calls that are open from now on. `idle_at`: nobody waits at this time, ms; nil = somebody does.
 local function open_places(line, calls, last, idle_at)
-  redis.call('HSET', line.lane, line.flow, last,
-    'open', line.in_lane + calls, 'open:' .. line.account, line.of_account + calls)
-  if not idle_at then return end
-  redis.call('HSET', line.lane, 'since', idle_at,
-    'before', string.format('%.4f', decayed(line.images, line.at, idle_at)))
+  local changes = { line.flow, last, 'open', line.in_lane + calls, 'open:' .. line.account, line.of_account + calls }
+  local function change(field, value) changes[#changes + 1], changes[#changes + 2] = field, value end
+  if line.is_batch then change('batched', line.batched + calls) end
+  if idle_at then
+    change('since', idle_at)
+    change('before', string.format('%.4f', decayed(line.images, line.at, idle_at)))
+  end
+  redis.call('HSET', line.lane, unpack(changes))
 end
 
 -- Takes those places for calls that have been open before.
@@ -101,8 +106,8 @@ local function count_ahead(waiting, tag, base)
 end
 
 -- A call of the account has its outcome.
-local function close_open(lane, account)
-  for _, field in ipairs({ 'open', 'open:' .. account }) do
+local function close_open(lane, account, is_batch)
+  for _, field in ipairs({ 'open', 'open:' .. account, is_batch and 'batched' or nil }) do
     if redis.call('HINCRBY', lane, field, -1) <= 0 then redis.call('HDEL', lane, field) end
   end
 end

@@ -125,7 +125,7 @@ local function close_call(k, call, outcome, err)
   call.error = err
   write_call(k, call)
   state.left = state.left - 1
-  if state.lane then close_open(root .. ':lane:' .. state.lane, state.account) end
+  if state.lane then close_open(root .. ':lane:' .. state.lane, state.account, state.batch ~= nil) end
   return true
 end
 

@@ -14,6 +14,7 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if state and state.lane and state.left > 0 then
     add(state.lane, 'open', state.left)
     add(state.lane, 'open:' .. state.account, state.left)
+    if state.batch then add(state.lane, 'batched', state.left) end
   end
 end
 
@@ -22,7 +23,7 @@ for i = 2, #KEYS do
   local truth, books = open[ARGV[i + 1]] or {}, redis.call('HGETALL', KEYS[i])
   for j = 1, #books, 2 do
     local field = books[j]
-    if field == 'open' or string.sub(field, 1, 5) == 'open:' then
+    if field == 'open' or field == 'batched' or string.sub(field, 1, 5) == 'open:' then
       if tonumber(books[j + 1]) ~= truth[field] then
         wrong = wrong + 1
         if truth[field] then redis.call('HSET', KEYS[i], field, truth[field]) else redis.call('HDEL', KEYS[i], field) end
