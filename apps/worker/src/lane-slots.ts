@@ -1,9 +1,7 @@
 // Places for calls in this process, shared by its lanes: a model whose calls hang can't hold all of them. Places in general
 // are in shared/base/slots.ts.
 import type { Slot } from '@darkroom/shared/base/slots.ts';
-
-/** The part of the places free of other lanes that one lane may hold: with 20, the first 18, a second 1, a third 1. */
-const SHARE = 0.9;
+import { LaneShares } from './lane-shares.ts';
 
 interface Waiter {
   readonly lane: string;
@@ -12,22 +10,21 @@ interface Waiter {
 
 export class LaneSlots {
   readonly #size: number;
-  readonly #held = new Map<string, number>();
+  readonly #shares = new LaneShares();
   readonly #waiting: Waiter[] = [];
-  #taken = 0;
 
   constructor(size: number) {
     this.#size = size;
   }
 
   get taken(): number {
-    return this.#taken;
+    return this.#shares.all;
   }
 
   /** A place that is free now; null when there is none for the lane. */
   takeAtOnce(lane: string): Slot | null {
     if (!this.#mayEnter(lane)) return null;
-    this.#enter(lane);
+    this.#shares.add(lane, 1);
     return this.#toSlot(lane);
   }
 
@@ -55,25 +52,12 @@ export class LaneSlots {
     };
   }
 
-  /** One place at least, while any is free: a lane that came late is never shut out by the others' shares. */
   #mayEnter(lane: string): boolean {
-    const held = this.#heldBy(lane);
-    const share = Math.floor(SHARE * (this.#size - (this.#taken - held)));
-    return this.#taken < this.#size && held < Math.max(1, share);
-  }
-
-  #heldBy(lane: string): number {
-    return this.#held.get(lane) ?? 0;
-  }
-
-  #enter(lane: string): void {
-    this.#taken += 1;
-    this.#held.set(lane, this.#heldBy(lane) + 1);
+    return this.taken < this.#size && this.#shares.mayHold(lane, 1, this.#size);
   }
 
   #leave(lane: string): void {
-    this.#taken -= 1;
-    this.#held.set(lane, this.#heldBy(lane) - 1);
+    this.#shares.remove(lane, 1);
     this.#letIn();
   }
 
@@ -83,7 +67,7 @@ export class LaneSlots {
       const next = this.#waiting.findIndex(({ lane }) => this.#mayEnter(lane));
       const [waiter] = next < 0 ? [] : this.#waiting.splice(next, 1);
       if (waiter === undefined) return;
-      this.#enter(waiter.lane);
+      this.#shares.add(waiter.lane, 1);
       waiter.enter();
     }
   }

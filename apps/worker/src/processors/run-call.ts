@@ -111,7 +111,8 @@ async function tryInRoom(
   signal: AbortSignal,
 ): Promise<NextStep> {
   if (deps.breaker.isOpen) return { kind: 'storage-away' };
-  const room = await deps.room.take(roomOf(work.record.spec.body, images.length));
+  const { lane, body } = work.record.spec;
+  const room = await deps.room.take(lane, roomOf(body, images.length));
   if (room === null) return { kind: 'spool-full' };
   try {
     return await tryCall(deps, work, images, token, signal);

@@ -1,13 +1,16 @@
 // Room in the host's spool, so that whatever answer comes back can be kept while storage is away: a call takes its share
 // before it is sent. A process holds a block of the host's room in Redis, under a lease, and hands out shares of it in memory:
-// a call costs no round trip unless the block has to grow. Writes no files.
+// a call costs no round trip unless the block has to grow. Lanes have shares (lane-shares.ts): a model whose calls hang can't
+// hold all of it. Writes no files.
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Keys } from '@darkroom/shared/base/keys.ts';
 import { loadScript, runScript } from '@darkroom/shared/base/redis.ts';
+import { assertNumbers } from '@darkroom/shared/base/redis-reply.ts';
 import type { Slot } from '@darkroom/shared/base/slots.ts';
 import type { Spool } from '@darkroom/shared/images/spool.ts';
 import type { Redis } from 'ioredis';
+import { LaneShares } from '../lane-shares.ts';
 
 const HOLD = loadScript(import.meta.url, 'hold-room.lua');
 
@@ -32,8 +35,11 @@ export interface SpoolRoom {
   /** For the paying gate: the books of this host, and this process in them. */
   readonly hash: string;
   readonly processId: string;
-  /** Room for an answer, or null when there is none now. Who asks for more than there can be gets all of it, alone. */
-  take(bytes: number): Promise<Slot | null>;
+  /**
+   * Room for an answer, or null when there is none for the lane now. Who asks for more than there can be gets all of it,
+   * alone. But for one call, no lane takes the last tenth of what other lanes leave.
+   */
+  take(lane: string, bytes: number): Promise<Slot | null>;
   /** So many bytes lie on disk now: they are no room any more, whoever's share they came from. */
   spend(bytes: number): void;
   /** Resolves when a share was freed here, or after a moment. Rejects with the signal's reason. */
@@ -58,7 +64,10 @@ export function openRoom({ redis, keys, spool, maxBytes, onError, onFull }: Room
   const hash = keys.spoolRoom(spool.hostId);
   const processId = randomUUID();
   let held = 0;
-  let taken = 0;
+  const shares = new LaneShares();
+  /** For all processes of the host, and what the others hold of it; as of the last look. */
+  let size = 0;
+  let elsewhere = 0;
   /** The most that was taken since the last renewal: what is not needed for long goes back. */
   let peak = 0;
   let growing: Promise<void> = Promise.resolve();
@@ -70,43 +79,50 @@ export function openRoom({ redis, keys, spool, maxBytes, onError, onFull }: Room
   const available = async (): Promise<number> => {
     const { usedBytes, asideBytes, freeBytes } = await spool.use();
     most = Math.max(0, maxBytes - asideBytes);
-    return Math.max(0, Math.min(maxBytes - usedBytes, freeBytes));
+    size = Math.max(0, Math.min(maxBytes - usedBytes, freeBytes));
+    return size;
   };
   const hold = async (wanted: number, room: number): Promise<void> => {
     held = Math.min(held, wanted); // what is to be given back must not be handed out meanwhile
-    held = Number(await runScript(redis, HOLD, [hash], [processId, wanted, taken, room, LEASE_MS]));
+    const reply = await runScript(redis, HOLD, [hash], [processId, wanted, shares.all, room, LEASE_MS]);
+    const books = Array.isArray(reply) ? reply : [];
+    assertNumbers(books, 2, 'hold-room');
+    [held, elsewhere] = books as [number, number];
   };
   const grow = async (bytes: number): Promise<void> => {
     const room = await available();
-    const needed = taken + Math.min(bytes, most);
+    const needed = shares.all + Math.min(bytes, most);
     await hold(inSteps(needed), room);
     if (held < needed) await hold(needed, room);
   };
   /** Nothing does while all there is was put aside, though then nothing would be needed. */
-  const fits = (bytes: number): boolean => most > 0 && taken + Math.min(bytes, most) <= held;
+  const fits = (bytes: number): boolean => most > 0 && shares.all + Math.min(bytes, most) <= held;
+  const fitsLane = (lane: string, bytes: number): boolean =>
+    fits(bytes) && shares.mayHold(lane, Math.min(bytes, most), size, elsewhere);
   /** One at a time: each asks for what those before it have not got. */
-  const growAfter = async (earlier: Promise<void>, bytes: number): Promise<void> => {
+  const growAfter = async (earlier: Promise<void>, lane: string, bytes: number): Promise<void> => {
     await earlier;
     if (!fits(bytes)) await grow(bytes);
+    else if (!fitsLane(lane, bytes)) await hold(held, await available()); // other processes may hold less by now
   };
   const renew = async (): Promise<void> => {
     if (peak === 0 && held === 0) return;
     const room = await available();
-    const wanted = inSteps(Math.max(peak, taken));
-    peak = taken;
+    const wanted = inSteps(Math.max(peak, shares.all));
+    peak = shares.all;
     await hold(wanted, room);
   };
   const timer = setInterval(() => void renew().catch(onError), RENEW_EVERY_MS);
 
-  const share = (bytes: number): Slot => {
-    taken += bytes;
-    peak = Math.max(peak, taken);
+  const share = (lane: string, bytes: number): Slot => {
+    shares.add(lane, bytes);
+    peak = Math.max(peak, shares.all);
     let isFree = false;
     return {
       free() {
         if (isFree) return;
         isFree = true;
-        taken -= bytes;
+        shares.remove(lane, bytes);
         freed.abort();
         freed = new AbortController();
       },
@@ -116,18 +132,19 @@ export function openRoom({ redis, keys, spool, maxBytes, onError, onFull }: Room
   return {
     hash,
     processId,
-    async take(bytes) {
-      if (fits(bytes)) return share(Math.min(bytes, most));
-      const grown = growAfter(growing, bytes);
+    async take(lane, bytes) {
+      if (fitsLane(lane, bytes)) return share(lane, Math.min(bytes, most));
+      const grown = growAfter(growing, lane, bytes);
       growing = grown.catch(() => undefined); // its own caller hears of it
       await grown;
       const wasFull = isFull;
       isFull = !fits(bytes);
       if (isFull && !wasFull) onFull();
-      return isFull ? null : share(Math.min(bytes, most));
+      return fitsLane(lane, bytes) ? share(lane, Math.min(bytes, most)) : null;
     },
     spend(bytes) {
       held = Math.max(0, held - bytes);
+      size = Math.max(0, size - bytes);
     },
     async untilMore(signal) {
       const either = AbortSignal.any([signal, freed.signal]);

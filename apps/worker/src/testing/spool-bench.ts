@@ -57,7 +57,7 @@ export async function openSpoolBench(): Promise<SpoolBench> {
   const begin = async (deps: Deps, jobId: string): Promise<AnswerId> => {
     const lockKey = `{${server.prefix}}:lock:${jobId}`;
     await server.redis.set(lockKey, 'token');
-    const share = await deps.room.take(1);
+    const share = await deps.room.take('lane', 1);
     const gate = await beginAttempt(deps.steps, {
       jobId,
       call: 0,
