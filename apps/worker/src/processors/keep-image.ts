@@ -1,10 +1,12 @@
 // One paid image: fetched if the reply held a link, measured, stored under its fixed key. What can't be kept now is said to
 // be for later; who keeps it meanwhile is for settle-answer.ts and drain-answer.ts to say.
+import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { toUsd } from '@darkroom/shared/base/units.ts';
+import type { KeepOptions, StoredImage } from '@darkroom/shared/images/beside-image.ts';
 import { downloadResult } from '@darkroom/shared/images/download.ts';
-import { findStored, type KeepOptions, saveImage } from '@darkroom/shared/images/save-image.ts';
+import { findStored, saveImage } from '@darkroom/shared/images/save-image.ts';
 import { StorageError } from '@darkroom/shared/images/store.ts';
 import type { AttemptRow, ImageRow, JobRecord, StoredError } from '@darkroom/shared/jobs/record.ts';
 import type { Deps } from '../deps.ts';
@@ -68,7 +70,8 @@ export async function fetchSoon(deps: Deps, facts: AttemptFacts, index: number, 
 
 /**
  * Puts bytes into storage as the job's image. The first one stored wins, as in the record: the late answer of a frozen worker
- * must not replace what was delivered meanwhile. A storage that fails opens the breaker.
+ * must not replace what was delivered meanwhile, however late its put arrives. The row tells of what lies in storage. A
+ * storage that fails opens the breaker.
  */
 export async function storeImage(
   deps: Deps,
@@ -77,13 +80,14 @@ export async function storeImage(
   image: ImageBytes,
   signal?: AbortSignal,
 ): Promise<Kept> {
-  const { index, revisedPrompt, bytes } = image;
+  const { index, bytes } = image;
   const options: KeepOptions = {
     ...keepOptionsOf(record, index, facts),
     ...(signal === undefined ? {} : { signal }),
   };
   try {
     const stored = (await findStored(deps.store, options)) ?? (await saveImage(deps.store, { ...options, bytes }));
+    const revisedPrompt = isOther(options, stored, image) ? null : image.revisedPrompt;
     return { kind: 'kept', row: { index, revisedPrompt, ...stored } };
   } catch (error) {
     if (error instanceof StorageError) {
@@ -93,6 +97,15 @@ export async function storeImage(
     if (error instanceof ServiceError) return lostImage(error.message, facts);
     throw error;
   }
+}
+
+/**
+ * Whether another answer's image was first: the prompt of this one is not its. A scaled one can't be told, and is taken for
+ * this one.
+ */
+function isOther({ downscaleTo }: KeepOptions, stored: StoredImage, { revisedPrompt, bytes }: ImageBytes): boolean {
+  if (downscaleTo || revisedPrompt === null) return false;
+  return stored.bytes !== bytes.length || stored.sha256 !== hash('sha256', bytes);
 }
 
 /** Longer than this the bytes of a paid image are not to be in memory alone. */
@@ -147,8 +160,6 @@ export function keepOptionsOf(record: JobRecord, index: number, attempt: Attempt
     model: spec.model,
     size: toText(spec.body['size']),
     quality: toText(spec.body['quality']),
-    call_cost_usd: cost === null ? 'unknown' : String(cost),
-    upstream_request_id: attempt.requestId ?? 'unknown',
   };
   return {
     account: spec.account,
@@ -157,6 +168,10 @@ export function keepOptionsOf(record: JobRecord, index: number, attempt: Attempt
     outputFormat: spec.outputFormat,
     downscaleTo: spec.downscaleTo,
     metadata: facts,
+    attempt: {
+      call_cost_usd: cost === null ? 'unknown' : String(cost),
+      upstream_request_id: attempt.requestId ?? 'unknown',
+    },
     provenance: {
       ...facts,
       index,

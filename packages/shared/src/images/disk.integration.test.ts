@@ -95,6 +95,17 @@ describe('a sidecar', () => {
   });
 });
 
+test('a new object whose writer died before its sidecar gets no other’s', async () => {
+  const root = freshRoot();
+  const store = await openDiskStore(root);
+  await store.put('a/0.png', PNG_START, { contentType: 'image/png', metadata: { of: 'first' } });
+  await rm(join(root, 'a/.0.png~.json'));
+  const late = { key: 'a/0.png', bytes: Buffer.from('late'), contentType: 'image/webp', metadata: { of: 'late' } };
+  expect(await store.putNew([late])).toBe(false);
+  expect(await store.head('a/0.png')).toMatchObject({ contentType: 'image/png', metadata: {} });
+  expect([await readdir(join(root, 'a')), await readdir(join(root, '.tmp'))]).toEqual([['0.png'], []]);
+});
+
 describe('files being written', () => {
   test('that a dead process left are swept at start and when asked, younger ones are not touched', async () => {
     const root = freshRoot();

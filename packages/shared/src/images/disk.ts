@@ -1,13 +1,15 @@
 // The store on a local disk. Below its root: objects under their keys; beside each, unless its name says all, a hidden
 // `.{name}~.json` with its content type and metadata; `.tmp/` with files being written. Segments of keys never start with
 // a dot, so what is hidden is no key. The object goes first and its sidecar second: killed in between, the object is there
-// and whole, and its type is sniffed from its bytes. One root may be shared by any number of processes.
-import { type FileHandle, mkdir, open, readdir, stat, unlink } from 'node:fs/promises';
+// and whole, and its type is sniffed from its bytes; and of several that put a new object, only the one that made it writes
+// its sidecar. One root may be shared by any number of processes.
+import { type FileHandle, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../base/errors.ts';
 import { readSidecar, sidecarOf, typeOfName } from './disk-sidecar.ts';
+import { walk } from './disk-walk.ts';
 import {
   errnoOf,
   ignoreMissing,
@@ -19,7 +21,7 @@ import {
   writeDurably,
 } from './files.ts';
 import { CONTENT_TYPES, SNIFF_BYTES, sniffFormat } from './formats.ts';
-import { assertKey, assertPrefix, isKey } from './keys.ts';
+import { assertKey, assertPrefix } from './keys.ts';
 import { Meter } from './meter.ts';
 import {
   type ByteRange,
@@ -54,25 +56,11 @@ async function sniffContentType(handle: FileHandle): Promise<string> {
   return format === null ? 'application/octet-stream' : CONTENT_TYPES[format];
 }
 
-/** Keys below `folder` that start with `prefix`, in the order of whole keys: `a-b` < `a/b` < `a0`. */
-async function* walk(root: string, folder: string, prefix: string): AsyncIterable<string> {
-  const entries = (await readdir(join(root, folder), { withFileTypes: true }).catch(ignoreMissing)) ?? [];
-  const names = entries.filter((entry) => entry.isFile() || entry.isDirectory());
-  const paths = names.map((entry) => `${folder}${entry.name}${entry.isDirectory() ? '/' : ''}`).sort();
-  for (const path of paths) {
-    if (path.endsWith('/')) {
-      const mayHold = path.startsWith(prefix) || prefix.startsWith(path);
-      if (mayHold && isKey(path.slice(0, -1))) yield* walk(root, path, prefix);
-    } else if (path.startsWith(prefix) && isKey(path)) {
-      yield path;
-    }
-  }
-}
-
 interface Written {
   readonly key: string;
   readonly body: Uint8Array | Meter;
   readonly options: Pick<PutOptions, 'contentType' | 'metadata'>;
+  readonly isNew?: boolean;
 }
 
 class DiskStore implements ImageStore {
@@ -154,24 +142,33 @@ class DiskStore implements ImageStore {
     );
   }
 
+  async putNew(objects: readonly NewObject[], signal?: AbortSignal): Promise<boolean> {
+    return await this.#write(
+      objects.map(({ key, bytes, ...options }) => ({ key, body: bytes, options, isNew: true })),
+      signal,
+    );
+  }
+
   async putStream(key: string, body: AsyncIterable<Uint8Array>, options: StreamOptions): Promise<Stored> {
     const meter = new Meter(body, options);
     return await meter.through(() => this.#write([{ key, body: meter, options }], options.signal));
   }
 
-  async #write(objects: readonly Written[], signal: AbortSignal | undefined): Promise<void> {
+  /** False when a new object was there already. */
+  async #write(objects: readonly Written[], signal: AbortSignal | undefined): Promise<boolean> {
     const files: NewFile[] = [];
     const needless: string[] = [];
-    for (const { key, body, options } of objects) {
-      files.push({ path: this.#object(key), body });
+    for (const { key, body, options, isNew = false } of objects) {
+      files.push({ path: this.#object(key), body, isNew });
       const sidecar = sidecarOf(key, options);
       if (sidecar === null) needless.push(this.#sidecar(key));
       else files.push({ path: this.#sidecar(key), body: Buffer.from(JSON.stringify(sidecar)) });
     }
-    await storing('be written', async () => {
-      await writeDurably(files, this.#place, signal);
+    return await storing('be written', async () => {
+      if (!(await writeDurably(files, this.#place, signal))) return false;
       // Of an object that was there before and said more.
       await Promise.all(needless.map((path) => unlink(path).catch(ignoreMissing)));
+      return true;
     });
   }
 

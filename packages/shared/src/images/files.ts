@@ -1,7 +1,17 @@
 // Writing and removing single files so that they survive kill -9 and power loss. Knows paths, not keys.
 import { randomUUID } from 'node:crypto';
 import { close, constants, fsync, open, write } from 'node:fs';
-import { type FileHandle, mkdir, open as openHandle, readdir, rename, rmdir, stat, unlink } from 'node:fs/promises';
+import {
+  type FileHandle,
+  link,
+  mkdir,
+  open as openHandle,
+  readdir,
+  rename,
+  rmdir,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -72,6 +82,8 @@ async function inFolder<T>(root: string, folder: string, work: () => Promise<T>)
 export interface NewFile {
   readonly path: string;
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Replaces nothing: where there is a file already, neither this one nor those after it are put in place. */
+  readonly isNew?: boolean;
 }
 
 /** Where files are written: all below `root`, on one file system. `temporary` holds what is not finished. */
@@ -125,23 +137,56 @@ async function stage(place: Place, files: readonly Staged[]): Promise<void> {
 
 const MOST_KNOWN = 1_000;
 
-/** Moves finished files into place, in their order, and makes that last. */
-async function putInPlace({ root, known = new Set() }: Place, files: readonly Staged[]): Promise<void> {
+/** What file systems without hard links say (exFAT, some network ones). */
+const NO_LINKS: readonly (string | undefined)[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+
+/** False when there is a file already. Without hard links one that comes just then is replaced. */
+async function linkNew(from: string, path: string): Promise<boolean> {
+  const error: unknown = await link(from, path).catch((failure: unknown) => failure);
+  if (error === undefined) return true;
+  if (errnoOf(error) === 'EEXIST') return false;
+  if (!NO_LINKS.includes(errnoOf(error))) throw error;
+  if ((await stat(path).catch(ignoreMissing)) !== undefined) return false;
+  await rename(from, path);
+  return true;
+}
+
+async function moveIn({ from, path, isNew }: Staged): Promise<boolean> {
+  if (isNew) return await linkNew(from, path);
+  await rename(from, path);
+  return true;
+}
+
+/** Moves finished files into place, in their order, and makes that last. False when a new one's place was taken. */
+async function putInPlace({ root, known = new Set() }: Place, files: readonly Staged[]): Promise<boolean> {
+  let isFree = true;
   const changed = new Set<string>();
   const noteMade = (made: readonly string[]): void => {
     for (const folder of made) changed.add(dirname(folder));
   };
-  for (const { from, path } of files) {
-    const folder = dirname(path);
+  for (const file of files) {
+    const folder = dirname(file.path);
     if (!known.has(folder)) noteMade(await makeFolders(root, folder));
-    noteMade((await inFolder(root, folder, () => rename(from, path))).made);
+    const { done, made } = await inFolder(root, folder, () => moveIn(file));
+    noteMade(made);
+    // Also when the place was taken: whoever took it may not have synced yet, and what is there is now believed.
     changed.add(folder);
     if (known.size >= MOST_KNOWN) known.clear();
     known.add(folder);
+    isFree = done;
+    if (!isFree) break;
   }
   // A folder made by someone else meanwhile is theirs to sync; journals commit in order, so ours then holds theirs too.
   // A folder that is gone was emptied by a delete of this very file, which came after the write.
-  await Promise.all([...changed].map((folder) => syncFolder(folder).catch(folder === root ? rethrow : ignoreMissing)));
+  const syncs = [...changed].map((folder) => syncFolder(folder).catch(folder === root ? rethrow : ignoreMissing));
+  // A linked file has its first name too.
+  await Promise.all([...syncs, ...(files.some(({ isNew }) => isNew) ? [removeStaged(files)] : [])]);
+  return isFree;
+}
+
+/** What can't be removed now is left for the sweep. */
+async function removeStaged(files: readonly Staged[]): Promise<void> {
+  await Promise.all(files.map(({ from }) => unlink(from).catch(() => undefined)));
 }
 
 function rethrow(error: unknown): never {
@@ -149,21 +194,21 @@ function rethrow(error: unknown): never {
 }
 
 /**
- * Writes files: new ones in the temporary folder, synced together; then renames in the given order, and fsync of the
- * folders that changed. Once it resolves the files survive power loss; until then each path holds what it held before
- * or the whole new file, and none is changed when a body fails. Throws the file system's error, the
- * body's, or the signal's reason.
+ * Writes files: new ones in the temporary folder, synced together; then renames (or links, `isNew`) in the given order,
+ * and fsync of the folders that changed. Once it resolves the files survive power loss; until then each path holds what
+ * it held before or the whole new file, and none is changed when a body fails. False when a place was taken. Throws the
+ * file system's error, the body's, or the signal's reason.
  */
-export async function writeDurably(files: readonly NewFile[], place: Place, signal?: AbortSignal): Promise<void> {
+export async function writeDurably(files: readonly NewFile[], place: Place, signal?: AbortSignal): Promise<boolean> {
   signal?.throwIfAborted();
-  const staged = files.map(({ path, body }) => ({ path, body, from: join(place.temporary, `${randomUUID()}.tmp`) }));
+  const staged = files.map((file) => ({ ...file, from: join(place.temporary, `${randomUUID()}.tmp`) }));
   try {
     await stage(place, staged);
     signal?.throwIfAborted();
-    await putInPlace(place, staged);
+    return await putInPlace(place, staged);
   } catch (error) {
-    // A full or vanished disk, or one that has moved already: the sweep takes what is left.
-    await Promise.all(staged.map(({ from }) => unlink(from).catch(() => undefined)));
+    // A full or vanished disk, or one that has moved already.
+    await removeStaged(staged);
     throw error;
   }
 }

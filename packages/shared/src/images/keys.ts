@@ -43,7 +43,7 @@ function placeStem(account: string, jobId: string, index: number): string {
 
 /**
  * The key of a job's image. Fixed by job, index and the format asked for, so an image looked up before it is bought
- * again is found, and one stored twice overwrites itself. Throws TypeError for parts that are not ours.
+ * again is found, and of several stored for one place the first stays. Throws TypeError for parts that are not ours.
  */
 export function imageKey(account: string, jobId: string, index: number, format: ImageFormat): string {
   return `${placeStem(account, jobId, index)}.${EXTENSIONS[format]}`;

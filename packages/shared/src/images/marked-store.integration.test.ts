@@ -76,6 +76,7 @@ describe.each([
       () => other.probe(),
       () => other.put(KEY, BYTES, PNG),
       () => other.putAll([{ key: KEY, bytes: BYTES, ...PNG }]),
+      () => other.putNew([{ key: KEY, bytes: BYTES, ...PNG }]),
       () => other.putStream(KEY, toStream(BYTES), PNG),
       () => other.get(KEY),
       () => other.read(KEY),

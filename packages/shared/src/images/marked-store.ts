@@ -98,6 +98,10 @@ class StoreWithMark implements MarkedStore {
     return this.#write(() => this.#store.putAll(objects, signal));
   }
 
+  putNew(objects: readonly NewObject[], signal?: AbortSignal): Promise<boolean> {
+    return this.#write(() => this.#store.putNew(objects, signal));
+  }
+
   putStream(key: string, body: AsyncIterable<Uint8Array>, options: StreamOptions): Promise<Stored> {
     return this.#write(() => this.#store.putStream(key, body, options));
   }

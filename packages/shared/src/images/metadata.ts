@@ -11,15 +11,17 @@ export function assertContentType(text: string): void {
 /** S3 refuses more than 2 KB of names and values together; an image must not be refused for its metadata. */
 const MAX_BYTES = 2_000;
 
-/**
- * What of `given` is kept: names in lower case with everything but letters, digits and `-` turned into `-` (some
- * proxies drop headers with `_`), pairs in their order until 2,000 bytes are full, the rest dropped.
- */
+/** The name under which a pair is kept: lower case, all but letters, digits and `-` turned into `-` (some proxies drop headers with `_`). */
+export function toMetadataName(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9-]/g, '-');
+}
+
+/** What of `given` is kept: pairs in their order until 2,000 bytes are full, the rest dropped. */
 export function toMetadata(given: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept: Record<string, string> = {};
   let room = MAX_BYTES;
   for (const [name, value] of Object.entries(given)) {
-    const plainName = name.toLowerCase().replace(/[^a-z0-9-]/g, '-');
+    const plainName = toMetadataName(name);
     room -= plainName.length + encodeValue(value).length;
     if (room < 0) break;
     kept[plainName] = value.toWellFormed();

@@ -38,6 +38,46 @@ describe('passing trouble', () => {
   });
 });
 
+describe('a new object', () => {
+  const conflict = { kind: 'status', params: { status: 409, code: 'ConditionalRequestConflict' }, operation: 'Put' };
+  const unknown = { kind: 'status', params: { status: 501, code: 'NotImplemented' }, operation: 'Put' };
+  let keys = 0;
+  const newObject = () => ({ key: `new/${(keys += 1)}`, bytes: BYTES, ...PNG });
+
+  test('outlives a reset after it was stored: it is there', async () => {
+    await s3.fault({ kind: 'reset_after_store', operation: 'Put', count: 1 });
+    const object = newObject();
+    expect(await s3.store.putNew([object])).toBe(false);
+    expect(Buffer.compare((await s3.store.read(object.key)) ?? Buffer.alloc(0), BYTES)).toBe(0);
+  });
+
+  test('is tried again while another request changes its key, but not for ever', async () => {
+    await s3.fault({ ...conflict, count: 3 });
+    expect(await s3.store.putNew([newObject()])).toBe(true);
+    await s3.fault({ ...conflict, count: 1_000 });
+    await expect(s3.store.putNew([newObject()])).rejects.toThrow('ConditionalRequestConflict');
+  });
+
+  test('is put without the condition where the server refuses it, from then on', async () => {
+    const store = s3.open();
+    await s3.fault({ ...unknown, count: 1 });
+    const object = newObject();
+    expect(await store.putNew([object])).toBe(true);
+    expect(await s3.store.head(object.key)).toMatchObject({ bytes: BYTES.length });
+    expect(await store.putNew([{ ...object, bytes: Buffer.from('other') }])).toBe(true);
+    expect(await s3.store.head(object.key)).toMatchObject({ bytes: 5 });
+  });
+
+  test('keeps its condition when the server refuses any put for a while', async () => {
+    const store = s3.open();
+    await s3.fault({ ...unknown, count: 2 });
+    const object = newObject();
+    await expect(store.putNew([object])).rejects.toThrow(StorageError);
+    expect(await store.putNew([object])).toBe(true);
+    expect(await store.putNew([object])).toBe(false);
+  });
+});
+
 describe('storage that is away', () => {
   test.each([
     ['answers 500', { kind: 'status', params: { status: 500 } }],
@@ -48,6 +88,7 @@ describe('storage that is away', () => {
     const link = { start: 0, end: 1 };
     for (const operation of [
       () => s3.store.put('a', BYTES, PNG),
+      () => s3.store.putNew([{ key: 'a', bytes: BYTES, ...PNG }]),
       () => s3.store.get('a', link),
       () => s3.store.read('a'),
       () => s3.store.head('a'),

@@ -4,22 +4,22 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import {
   DeleteObjectCommand,
   GetObjectCommand,
-  type GetObjectCommandOutput,
   HeadBucketCommand,
   HeadObjectCommand,
-  type HeadObjectCommandOutput,
   ListObjectsV2Command,
   PutObjectCommand,
+  type PutObjectCommandInput,
   type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { ServiceError } from '../base/errors.ts';
 import { assertKey, assertPrefix, isKey } from './keys.ts';
-import { assertContentType, decodeValue, encodeValue, toMetadata } from './metadata.ts';
 import { Meter } from './meter.ts';
 import { buildS3Client, type S3ClientOptions } from './s3-client.ts';
 import { abortStaleUploads } from './s3-leftovers.ts';
+import { describe, toInfo } from './s3-object.ts';
+import { buildPutNew, type PutNew } from './s3-put-new.ts';
 import { type SendUploadRequest, uploadStream } from './s3-upload.ts';
 import {
   type ByteRange,
@@ -48,41 +48,16 @@ const CLEAN_UP_TIMEOUT_MS = 10_000;
 /** Starts with a dot, so it is no key of ours and never listed. */
 const PROBE_NAME = '.probe';
 
-/** The whole object's size: a reply to a range tells it behind the slash of `bytes 0-9/1000`. */
-function sizeOf(found: GetObjectCommandOutput | HeadObjectCommandOutput): number {
-  const total = /\/(\d+)$/.exec(found.ContentRange ?? '')?.[1];
-  return total === undefined ? (found.ContentLength ?? 0) : Number(total);
-}
-
-function toInfo(key: string, found: GetObjectCommandOutput | HeadObjectCommandOutput): ObjectInfo {
-  const bytes = sizeOf(found);
-  const lastModified = found.LastModified?.getTime() ?? 0;
-  const metadata = Object.entries(found.Metadata ?? {}).map(([name, value]) => [name, decodeValue(value)]);
-  return {
-    key,
-    bytes,
-    contentType: found.ContentType ?? 'application/octet-stream',
-    metadata: Object.fromEntries(metadata),
-    etag: found.ETag ?? `"${bytes}-${lastModified}"`,
-    lastModified,
-  };
-}
-
-/** Throws TypeError for what is no content type. */
-function describe({ contentType, metadata }: PutOptions): { ContentType: string; Metadata: Record<string, string> } {
-  assertContentType(contentType);
-  const pairs = Object.entries(toMetadata(metadata)).map(([name, value]) => [name, encodeValue(value)]);
-  return { ContentType: contentType, Metadata: Object.fromEntries(pairs) };
-}
-
 class S3Store implements ImageStore {
   readonly kind = 's3';
   readonly #client: S3Client;
   readonly #options: S3StoreOptions;
+  readonly #putNew: PutNew;
 
   constructor(options: S3StoreOptions) {
     this.#options = options;
     this.#client = buildS3Client(options);
+    this.#putNew = buildPutNew(this.#client);
   }
 
   #object(key: string): { Bucket: string; Key: string } {
@@ -132,14 +107,12 @@ class S3Store implements ImageStore {
     return null;
   }
 
+  #input({ key, bytes, ...options }: NewObject): PutObjectCommandInput {
+    return { ...this.#object(key), ...describe(options), Body: bytes, ContentLength: bytes.byteLength };
+  }
+
   async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
-    const object = this.#object(key);
-    const command = new PutObjectCommand({
-      ...object,
-      ...describe(options),
-      Body: bytes,
-      ContentLength: bytes.byteLength,
-    });
+    const command = new PutObjectCommand(this.#input({ ...options, key, bytes }));
     await this.#run('be written', (abortSignal) => this.#client.send(command, { abortSignal }), options.signal);
   }
 
@@ -147,6 +120,14 @@ class S3Store implements ImageStore {
     await Promise.all(
       objects.map(({ key, bytes, ...options }) => this.put(key, bytes, { ...options, ...(signal && { signal }) })),
     );
+  }
+
+  async putNew(objects: readonly NewObject[], signal?: AbortSignal): Promise<boolean> {
+    const puts = objects.map(async (object) => {
+      const input = this.#input(object);
+      return await this.#run('be written', (abortSignal) => this.#putNew(input, abortSignal), signal);
+    });
+    return (await Promise.all(puts)).every(Boolean);
   }
 
   /** Each request of the upload has its own time limit; the body may take as long as it likes. */

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { KeepOptions, StoredImage } from './beside-image.ts';
 import { openDiskStore } from './disk.ts';
-import { inspectImage } from './inspect.ts';
-import { findStored, type KeepOptions, saveImage } from './save-image.ts';
+import { downscaleImage, inspectImage } from './inspect.ts';
+import { findStored, saveImage } from './save-image.ts';
 import { type ImageStore, StorageError } from './store.ts';
 import { startTestS3, type TestS3 } from './test-s3.ts';
 
@@ -14,6 +15,7 @@ let s3: TestS3;
 let disk: ImageStore;
 let folder: string;
 let big: Buffer;
+let other: Buffer;
 let jobs = 0;
 
 beforeAll(async () => {
@@ -24,6 +26,7 @@ beforeAll(async () => {
   big = await sharp(noise, { raw: { width: 512, height: 512, channels: 3 } })
     .png()
     .toBuffer();
+  other = await sharp(big).negate().png().toBuffer();
 });
 
 afterEach(() => s3.clearFaults());
@@ -144,6 +147,124 @@ describe.each(KINDS)('an image saved on %s', (_name, storeOf) => {
     expect(await saveImage(storeOf(), { ...place, bytes: big })).toEqual(first);
     expect(await Array.fromAsync(storeOf().list(`images/acme/${place.jobId}/`))).toHaveLength(2);
   });
+});
+
+describe.each(KINDS)('two answers for one image on %s', (_name, storeOf) => {
+  const SCALES = [null, { width: 256, height: 256 }];
+  const answerOf = (place: KeepOptions, id: string, bytes: Uint8Array) => {
+    return { ...place, provenance: { prompt: 'p' }, attempt: { upstream_request_id: id }, bytes };
+  };
+  type Answer = ReturnType<typeof answerOf>;
+  /** As a worker does it. */
+  const keep = async (store: ImageStore, answer: Answer): Promise<StoredImage> =>
+    (await findStored(store, answer)) ?? (await saveImage(store, answer));
+
+  /** That what lies in storage belongs together, and is what `image` says; gives back whose it is. */
+  async function expectAgreement(store: ImageStore, place: KeepOptions, image: StoredImage): Promise<unknown> {
+    const bytes = (await store.read(image.key)) ?? Buffer.alloc(0);
+    expect(sha256(bytes)).toBe(image.sha256);
+    const provenance = (await readJson(store, `${image.key}.json`)) as { upstream_request_id: unknown };
+    expect(provenance).toMatchObject({ prompt: 'p', image });
+    const { metadata = {} } = (await store.head(image.key)) ?? {};
+    expect(metadata['upstream-request-id']).toBe(provenance.upstream_request_id);
+    if (place.downscaleTo) {
+      const key = `images/acme/${place.jobId}/0.original.png`;
+      const original = (await store.read(key)) ?? Buffer.alloc(0);
+      expect(sha256(await downscaleImage(original, 256, 256, 'png'))).toBe(image.sha256);
+      expect((await store.head(key))?.metadata).toMatchObject({
+        'upstream-request-id': provenance.upstream_request_id,
+      });
+    }
+    return provenance.upstream_request_id;
+  }
+
+  test.each(SCALES)(
+    '(scaled to %j): a put that comes after the other’s record replaces nothing',
+    async (downscaleTo) => {
+      const store = storeOf();
+      const place = { ...nextPlace(), downscaleTo };
+      const recorded = await keep(store, answerOf(place, 'req_b', other));
+      expect(await saveImage(store, answerOf(place, 'req_a', big))).toEqual(recorded);
+      expect(await expectAgreement(store, place, recorded)).toBe('req_b');
+    },
+  );
+
+  test.each(SCALES)('(scaled to %j): one that stands still at any step ends with the same', async (downscaleTo) => {
+    const store = storeOf();
+    for (let step = 1, isReached = true; isReached; step += 1) {
+      const place = { ...nextPlace(), downscaleTo };
+      const { promise: thawed, resolve: thaw } = Promise.withResolvers<void>();
+      const { promise: frozen, resolve: freeze } = Promise.withResolvers<'frozen'>();
+      let steps = 0;
+      const halting = before(store, async () => {
+        steps += 1;
+        if (steps !== step) return;
+        freeze('frozen');
+        await thawed;
+      });
+      const late = keep(halting, answerOf(place, 'req_a', big));
+      isReached = (await Promise.race([frozen, late])) === 'frozen';
+      const recorded = await keep(store, answerOf(place, 'req_b', other));
+      thaw();
+      expect(await late).toEqual(recorded);
+      expect(['req_a', 'req_b']).toContain(await expectAgreement(store, place, recorded));
+    }
+  });
+
+  test.each(SCALES)('(scaled to %j): what one that died left makes one whole with the other’s', async (downscaleTo) => {
+    const store = storeOf();
+    for (let left = 0, sets = 1; left < sets; left += 1) {
+      const place = { ...nextPlace(), downscaleTo };
+      await keep(store, answerOf(place, 'req_a', big));
+      const keys = await Array.fromAsync(store.list(`images/acme/${place.jobId}/`));
+      sets = 2 ** keys.length;
+      const isLeft = (_: string, at: number): boolean => (left >> at) % 2 === 1;
+      for (const key of keys.filter((key, at) => !isLeft(key, at))) await store.delete(key);
+      const hasImage = keys.filter(isLeft).some((key) => key.endsWith('.png'));
+      const image = await keep(store, answerOf(place, 'req_b', other));
+      // Without its original an image is whole all the same.
+      const isScaled = await store.head(`images/acme/${place.jobId}/0.original.png`);
+      const found = await expectAgreement(store, isScaled ? place : { ...place, downscaleTo: null }, image);
+      expect(found).toBe(hasImage ? 'req_a' : 'req_b');
+    }
+  });
+
+  test('a file in the image’s place that is none gives way', async () => {
+    const place = nextPlace();
+    const answer = answerOf(place, 'req_a', big);
+    await storeOf().put(`images/acme/${place.jobId}/0.png`, Buffer.from('<html></html>'), { contentType: 'text/html' });
+    expect(await expectAgreement(storeOf(), place, await keep(storeOf(), answer))).toBe('req_a');
+  });
+
+  test('what was written without its metadata is said to be of an unknown attempt', async () => {
+    const store = storeOf();
+    const place = nextPlace();
+    await store.put(`images/acme/${place.jobId}/0.png`, big, { contentType: 'image/png' });
+    const image = await keep(store, answerOf(place, 'req_b', other));
+    expect(image.sha256).toBe(sha256(big));
+    expect(await readJson(store, `${image.key}.json`)).toEqual({ prompt: 'p', upstream_request_id: 'unknown', image });
+  });
+});
+
+/** The store itself, each of whose calls waits for `wait` first. */
+function before(store: ImageStore, wait: () => Promise<void>): ImageStore {
+  return new Proxy(store, {
+    get(target, name) {
+      const method = Reflect.get(target, name, target) as (...args: unknown[]) => Promise<unknown>;
+      return async (...args: unknown[]) => {
+        await wait();
+        return await method.apply(target, args);
+      };
+    },
+  });
+}
+
+test('an image stored by a try whose reply was lost is stored', async () => {
+  const place = { ...nextPlace(), provenance: {}, attempt: { upstream_request_id: 'req_1' } };
+  await s3.fault({ kind: 'reset_after_store', operation: 'Put', count: 2 });
+  const image = await saveImage(s3.store, { ...place, bytes: big });
+  expect(image.sha256).toBe(sha256(big));
+  expect(await readJson(s3.store, `${image.key}.json`)).toEqual({ upstream_request_id: 'req_1', image });
 });
 
 describe('when storage is away', () => {

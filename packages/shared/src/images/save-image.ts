@@ -1,42 +1,32 @@
-// Puts one paid image into storage, and finds again what an earlier try put there. The bytes go first and unchanged; the
-// keys are fixed, so both may be repeated at any point without harm.
+// Puts one paid image into storage, and finds again what an earlier try put there. The keys are fixed and the first bytes
+// under a key stay, so all may be repeated at any point, and two may do it at once with different bytes (a worker that was
+// frozen, and the one that bought anew): both get the image that was first.
+//
+//   original (only if scaled) ──▶ image ──▶ provenance
+//
+// Each step goes on from what lies in storage after the one before. The last two are put together: a provenance that came
+// before its image, of a writer that was not first, is replaced by whoever finds that it tells of other bytes.
 import { ServiceError } from '../base/errors.ts';
+import {
+  asStored,
+  finishProvenance,
+  type KeepOptions,
+  metadataOf,
+  provenanceOf,
+  type StoredImage,
+} from './beside-image.ts';
 import { downscaleImage, type ImageFacts, inspectImage } from './inspect.ts';
-import { type ImagePlace, imageKey, originalKey, provenanceKey, unreadableKey } from './keys.ts';
-import type { ImageStore, NewObject, PutOptions } from './store.ts';
-
-/** An image in storage, as the job's record lists it. */
-export interface StoredImage {
-  readonly key: string;
-  readonly contentType: string;
-  readonly bytes: number;
-  readonly width: number;
-  readonly height: number;
-  /** Hex. */
-  readonly sha256: string;
-}
-
-/** What is known about an image beside its bytes, and what is to become of it. */
-export interface KeepOptions extends ImagePlace {
-  /** Ids, model, size, quality, cost; never the prompt. See `toMetadata` for what is kept of it. */
-  readonly metadata?: Readonly<Record<string, string>>;
-  /** Written as JSON beside the image, with the image's measured facts as `image`. */
-  readonly provenance?: object;
-  /** Scale down to fit (results asked at 256 or 512 px); the original is kept. Null or absent: keep as it is. */
-  readonly downscaleTo?: { readonly width: number; readonly height: number } | null;
-  readonly signal?: AbortSignal;
-}
+import { imageKey, originalKey, unreadableKey } from './keys.ts';
+import { type ImageStore, type NewObject, StorageError } from './store.ts';
 
 export interface SaveOptions extends KeepOptions {
   readonly bytes: Uint8Array;
 }
 
-function putOptions(contentType: string, { metadata, signal }: KeepOptions): PutOptions {
-  return {
-    contentType,
-    ...(metadata === undefined ? {} : { metadata }),
-    ...(signal === undefined ? {} : { signal }),
-  };
+/** Bytes that are an image. */
+interface Measured {
+  readonly bytes: Uint8Array;
+  readonly facts: ImageFacts;
 }
 
 function toStored(key: string, facts: ImageFacts): StoredImage {
@@ -44,14 +34,12 @@ function toStored(key: string, facts: ImageFacts): StoredImage {
   return { key, contentType, bytes, width, height, sha256 };
 }
 
-function provenanceOf(image: StoredImage, { provenance }: KeepOptions): NewObject[] {
-  if (provenance === undefined) return [];
-  const json = JSON.stringify({ ...provenance, image }, null, 2);
-  return [{ key: provenanceKey(image.key), bytes: Buffer.from(json), contentType: 'application/json' }];
+function toObject(key: string, { bytes, facts }: Measured, options: KeepOptions): NewObject {
+  return { key, bytes, contentType: facts.contentType, metadata: metadataOf(options) };
 }
 
 /** The bytes to show: scaled down when asked for and possible, else the ones that came. */
-async function scaled(bytes: Uint8Array, facts: ImageFacts, options: KeepOptions): Promise<Uint8Array> {
+async function scaled({ bytes, facts }: Measured, options: KeepOptions): Promise<Uint8Array> {
   const { downscaleTo, outputFormat } = options;
   const fits = !downscaleTo || (facts.width <= downscaleTo.width && facts.height <= downscaleTo.height);
   if (fits || facts.format === 'svg') return bytes;
@@ -64,30 +52,62 @@ async function scaled(bytes: Uint8Array, facts: ImageFacts, options: KeepOptions
 }
 
 /**
- * Stores a paid image and returns what it is, measured. Throws StorageError when the storage is away: the caller keeps
- * the bytes and calls again. Bytes that are no image are stored too, out of the way, then ServiceError `invalid_image`.
+ * Stores a paid image and returns what it is, measured; where another is stored already, that one. Throws StorageError when
+ * the storage is away: the caller keeps the bytes and calls again. Bytes that are no image are stored too, out of the way,
+ * then ServiceError `invalid_image`.
  */
 export async function saveImage(store: ImageStore, options: SaveOptions): Promise<StoredImage> {
-  const { account, jobId, index, outputFormat, bytes } = options;
-  const key = imageKey(account, jobId, index, outputFormat);
+  const { account, jobId, index, outputFormat, bytes, signal } = options;
   const facts = await inspectImage(bytes).catch(async (error: unknown) => {
-    await store.put(unreadableKey(account, jobId, index), bytes, putOptions('application/octet-stream', options));
+    const object = { bytes, contentType: 'application/octet-stream', metadata: metadataOf(options) };
+    await store.putAll([{ ...object, key: unreadableKey(account, jobId, index) }], signal);
     throw error;
   });
-  if (options.downscaleTo) {
-    const original = originalKey(account, jobId, index, outputFormat);
-    await store.put(original, bytes, putOptions(facts.contentType, options));
-  }
-  const shown = await scaled(bytes, facts, options);
-  const shownFacts = shown === bytes ? facts : await inspectImage(shown);
-  const image = toStored(key, shownFacts);
-  const { metadata = {}, signal } = options;
-  const object = { key, bytes: shown, contentType: shownFacts.contentType, metadata };
-  await store.putAll([object, ...provenanceOf(image, options)], signal);
-  return image;
+  const ours: Measured = { bytes, facts };
+  if (!options.downscaleTo) return await show(store, ours, options);
+  const key = originalKey(account, jobId, index, outputFormat);
+  const first = await putFirst(store, [toObject(key, ours, options)], signal);
+  return first === null ? await show(store, ours, options) : await showOriginal(store, key, first, options);
 }
 
-async function readMeasured(store: ImageStore, key: string, signal?: AbortSignal) {
+/** Makes of the original, or of the bytes as they came, the image to show. */
+async function show(store: ImageStore, source: Measured, options: KeepOptions): Promise<StoredImage> {
+  const { account, jobId, index, outputFormat, signal } = options;
+  const key = imageKey(account, jobId, index, outputFormat);
+  const bytes = await scaled(source, options);
+  const shown = bytes === source.bytes ? source : { bytes, facts: await inspectImage(bytes) };
+  const image = toStored(key, shown.facts);
+  const first = await putFirst(store, [toObject(key, shown, options), ...provenanceOf(image, options)], signal);
+  if (first === null) return image;
+  const found = toStored(key, first.facts);
+  await finishProvenance(store, found, options);
+  return found;
+}
+
+async function showOriginal(store: ImageStore, key: string, original: Measured, options: KeepOptions) {
+  return await show(store, original, await asStored(store, key, options));
+}
+
+/**
+ * Puts an image and what goes beside it where there is none: null. Else what lies under the image's key, which may be these very
+ * bytes; what is no image is replaced.
+ */
+async function putFirst(
+  store: ImageStore,
+  objects: readonly [NewObject, ...NewObject[]],
+  signal?: AbortSignal,
+): Promise<Measured | null> {
+  if (await store.putNew(objects, signal)) return null;
+  const [{ key }] = objects;
+  const there = await readMeasured(store, key, signal);
+  if (there !== null) return there;
+  // Never replaced on a guess: it may be the recorded one.
+  if ((await store.head(key)) === null) throw new StorageError('The image storage hides an image that it has.', null);
+  await store.putAll(objects, signal);
+  return null;
+}
+
+async function readMeasured(store: ImageStore, key: string, signal?: AbortSignal): Promise<Measured | null> {
   const bytes = await store.read(key, signal);
   if (bytes === null) return null;
   try {
@@ -101,7 +121,8 @@ async function readMeasured(store: ImageStore, key: string, signal?: AbortSignal
 /**
  * The image an earlier try has stored, measured anew, or null when there is none; a file that is no image counts as
  * none. Finishes what that try left undone: scales an original whose scaled image is missing, writes provenance that is
- * missing. Throws StorageError when the storage is away: then nobody knows whether the image must be bought.
+ * missing or tells of other bytes. Throws StorageError when the storage is away: then nobody knows whether the image must
+ * be bought.
  */
 export async function findStored(store: ImageStore, options: KeepOptions): Promise<StoredImage | null> {
   const { account, jobId, index, outputFormat, signal } = options;
@@ -109,12 +130,11 @@ export async function findStored(store: ImageStore, options: KeepOptions): Promi
   const found = await readMeasured(store, key, signal);
   if (found !== null) {
     const image = toStored(key, found.facts);
-    if (options.provenance !== undefined && (await store.head(provenanceKey(key))) === null) {
-      await store.putAll(provenanceOf(image, options), signal);
-    }
+    await finishProvenance(store, image, options);
     return image;
   }
   if (!options.downscaleTo) return null;
-  const original = await readMeasured(store, originalKey(account, jobId, index, outputFormat), signal);
-  return original === null ? null : await saveImage(store, { ...options, bytes: original.bytes });
+  const sourceKey = originalKey(account, jobId, index, outputFormat);
+  const original = await readMeasured(store, sourceKey, signal);
+  return original === null ? null : await showOriginal(store, sourceKey, original, options);
 }

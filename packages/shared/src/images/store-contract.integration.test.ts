@@ -130,6 +130,51 @@ describe.each(KINDS)('a store of kind %s', (_name, open) => {
     await expect(store.putAll([image, json], AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
   });
 
+  test('a new object is put, and what is there is not replaced by one', async () => {
+    const first = { key: 'new/0.png', bytes: bytesOf('first'), ...PNG, metadata: { of: 'first' } };
+    const json = { key: 'new/0.json', bytes: bytesOf('{}'), contentType: 'application/json' };
+    expect(await store.putNew([first, json])).toBe(true);
+    const before = await store.head(first.key);
+    expect(before).toMatchObject({ bytes: 5, ...PNG, metadata: { of: 'first' } });
+    expect(await store.head(json.key)).toMatchObject({ bytes: 2, contentType: 'application/json' });
+    const late = { ...first, bytes: bytesOf('late'), contentType: 'image/webp', metadata: { of: 'late' } };
+    expect(await store.putNew([late, { ...json, bytes: bytesOf('{"late":1}') }])).toBe(false);
+    expect(await store.head(first.key)).toEqual(before);
+    expect(Buffer.from((await store.read(first.key)) ?? [])).toEqual(Buffer.from('first'));
+    expect(await store.head(json.key)).toMatchObject({ bytes: 2 });
+    expect(await opened.leftovers()).toEqual([]);
+    await store.delete(first.key);
+    expect(await store.putNew([late])).toBe(true);
+    expect(await store.head(first.key)).toMatchObject({
+      bytes: 4,
+      contentType: 'image/webp',
+      metadata: { of: 'late' },
+    });
+  });
+
+  test('of a new object after one that is there no more is said than that', async () => {
+    await store.put('new/second', bytesOf('x'), PNG);
+    const other = { key: 'new/first', bytes: bytesOf('first'), ...PNG };
+    expect(await store.putNew([other, { ...other, key: 'new/second' }])).toBe(false);
+    expect(await store.head('new/first')).toMatchObject({ bytes: 5 });
+    expect(await store.head('new/second')).toMatchObject({ bytes: 1 });
+    expect(await opened.leftovers()).toEqual([]);
+  });
+
+  test('of many that put a new object at once one does, with its own metadata, and is told so', async () => {
+    const stores = await Promise.all(Array.from({ length: 8 }, () => opened.reopen()));
+    const ends = await Promise.all(
+      stores.map((one, at) =>
+        one.putNew([{ key: 'new/race', bytes: Buffer.alloc(200_000, `${at}`), ...PNG, metadata: { of: `${at}` } }]),
+      ),
+    );
+    expect(ends.filter(Boolean)).toHaveLength(1);
+    const winner = ends.indexOf(true);
+    expect(await store.head('new/race')).toMatchObject({ metadata: { of: `${winner}` } });
+    expect(Buffer.alloc(200_000, `${winner}`).equals((await store.read('new/race')) ?? bytesOf(''))).toBe(true);
+    await Promise.all(stores.map((one) => one.close()));
+  });
+
   test('many puts of one key at once leave one of them, whole', async () => {
     const versions = Array.from({ length: 8 }, (_, at) => Buffer.alloc(200_000, String(at)));
     await Promise.all(versions.map((bytes) => store.put('a/race', bytes, PNG)));
@@ -232,6 +277,7 @@ describe.each(KINDS)('a store of kind %s', (_name, open) => {
     'the key %j is refused everywhere',
     async (key) => {
       await expect(store.put(key, bytesOf('x'), PNG)).rejects.toThrow(TypeError);
+      await expect(store.putNew([{ key, bytes: bytesOf('x'), ...PNG }])).rejects.toThrow(TypeError);
       await expect(store.get(key)).rejects.toThrow(TypeError);
       await expect(store.read(key)).rejects.toThrow(TypeError);
       await expect(store.head(key)).rejects.toThrow(TypeError);
@@ -251,6 +297,7 @@ describe.each(KINDS)('a store of kind %s', (_name, open) => {
     const reason = new Error('stopped by the caller');
     const signal = AbortSignal.abort(reason);
     await expect(store.put('a/aborted', bytesOf('x'), { ...PNG, signal })).rejects.toBe(reason);
+    await expect(store.putNew([{ key: 'a/aborted', bytes: bytesOf('x'), ...PNG }], signal)).rejects.toBe(reason);
     await expect(store.read('a/whole.png', signal)).rejects.toBe(reason);
     await expect(store.get('a/whole.png', undefined, signal)).rejects.toBe(reason);
     expect(await store.head('a/aborted')).toBeNull();

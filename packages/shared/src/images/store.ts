@@ -74,6 +74,12 @@ export interface ImageStore {
   /** Like `put` of each, cheaper where they share a folder. When it throws, some may be there and others not. */
   putAll(objects: readonly NewObject[], signal?: AbortSignal): Promise<void>;
   /**
+   * Like `putAll`, but what is there is never replaced. False when one of them was there: of the others some may be
+   * there now. Also false when it was put by a try of this very call whose reply was lost. A storage that cannot do that
+   * (s3-put-new.ts, files.ts) puts as `putAll` does.
+   */
+  putNew(objects: readonly NewObject[], signal?: AbortSignal): Promise<boolean>;
+  /**
    * Like `put` for a body of unknown length, of which a few MB at most are held in memory. What `body` throws comes out
    * as it is, and then, as after an abort, nothing is stored. Throws ServiceError `request_too_large` past `maxBytes`.
    */

@@ -210,6 +210,7 @@ function withDelays(store: ImageStore, delay: () => Promise<void>, change: Parti
     kind: store.kind,
     put: slow((...args) => store.put(...args)),
     putAll: slow((...args) => store.putAll(...args)),
+    putNew: slow((...args) => store.putNew(...args)),
     putStream: slow((...args) => store.putStream(...args)),
     get: slow((...args) => store.get(...args)),
     read: slow((...args) => store.read(...args)),
