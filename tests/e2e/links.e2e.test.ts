@@ -67,6 +67,22 @@ test('a host that is away for longer frees the worker; the links are followed un
   upstream.lifeMs = LINK_LIFE_MS;
 });
 
+test('while the links’ host is away no other call of the model is bought; one download that works lets them go on', async () => {
+  const before = count();
+  upstream.lifeMs = 60_000;
+  upstream.break(...Array.from({ length: 8 }, () => 503));
+  const first = await stack.api.submit({ model: 'dall-e-2', quality: undefined });
+  await stack.worker.line(/dall-e-2.*can’t be followed/);
+  const others = await Promise.all(
+    Array.from({ length: 5 }, () => stack.api.submit({ model: 'dall-e-2', quality: undefined })),
+  );
+  await until('the link was tried again and again', () => upstream.downloads >= before.downloads + 7);
+  expect(upstream.bought).toBe(before.bought + 1);
+  for (const { id } of [first, ...others]) expect((await stack.api.ended(id)).status).toBe('completed');
+  expect(upstream.bought).toBe(before.bought + 6);
+  upstream.lifeMs = LINK_LIFE_MS;
+});
+
 test('with storage away longer than the link lives, the bytes fetched at once are stored later', async () => {
   const before = count();
   const images = join(stack.directory, 'images');

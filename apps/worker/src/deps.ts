@@ -25,6 +25,7 @@ import { type Governor, openGovernor } from './governor/governor.ts';
 import { LaneSlots } from './lane-slots.ts';
 import { Bell } from './spool/bell.ts';
 import { type Breaker, buildBreaker } from './spool/breaker.ts';
+import { buildLinkBreaker, type LinkBreaker } from './spool/link-breaker.ts';
 import { PutTimes } from './spool/put-times.ts';
 import { openRoom, type SpoolRoom } from './spool/room.ts';
 import { openUpstreams, type Upstreams } from './upstream/upstreams.ts';
@@ -49,6 +50,7 @@ export interface Deps {
   readonly spool: Spool;
   readonly room: SpoolRoom;
   readonly breaker: Breaker;
+  readonly linkBreaker: LinkBreaker;
   readonly putTimes: PutTimes;
   /** Rings when something new waits to be drained. */
   readonly drainBell: Bell;
@@ -151,6 +153,7 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     spool,
     room,
     breaker,
+    linkBreaker: buildLinkBreaker({ metrics, log }),
     putTimes: new PutTimes(),
     drainBell: new Bell(),
     governor,

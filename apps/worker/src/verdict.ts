@@ -16,7 +16,9 @@ export type ItemEnd =
   /** The same, until there is room in the host's spool. */
   | { readonly kind: 'spool-full' }
   /** The same, until the image storage is back. */
-  | { readonly kind: 'storage-away' };
+  | { readonly kind: 'storage-away' }
+  /** The same, until a call may find out whether the links of images can be followed. */
+  | { readonly kind: 'links-away' };
 
 /** A lane rests this long at most, so that it notices soon when a pause ends early. */
 const LONGEST_REST_MS = 10_000;
@@ -41,6 +43,7 @@ export async function applyToItem(
     case 'no-room':
     case 'spool-full':
     case 'storage-away':
+    case 'links-away':
       await job.moveToWait(token);
       throw new WaitingError();
   }

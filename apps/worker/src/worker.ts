@@ -134,6 +134,8 @@ async function restIfAsked(
 ): Promise<void> {
   if (end.kind === 'storage-away') await restUntil(deps, worker, stopping, () => Promise.resolve());
   if (end.kind === 'spool-full') await restUntil(deps, worker, stopping, () => deps.room.untilMore(stopping));
+  if (end.kind === 'links-away')
+    await restUntil(deps, worker, stopping, () => deps.linkBreaker.untilMayBegin(lane, stopping));
   if (end.kind === 'no-room')
     await restUntil(deps, worker, stopping, async () => (await deps.slots.take(lane, stopping)).free());
 }

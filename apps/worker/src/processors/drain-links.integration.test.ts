@@ -140,3 +140,21 @@ test('a worker that stood still while a link was followed removes no more than i
   bench.drain(one);
   await expectWhole(id);
 });
+
+test('calls of a lane go on when a link is followed here, or when another has settled what they stopped for', async () => {
+  const lane = (await bench.job(await bench.send(one))).spec.lane;
+  const id = await spoolHalf(false);
+  for (const { linkBreaker } of [one, two]) linkBreaker.failed(lane, id);
+  links.status = 503;
+  bench.drain(two);
+  const drainer = bench.drain(one);
+  await vi.waitFor(() => expect(links.asked).toBeGreaterThan(1), WAIT);
+  expect([one.linkBreaker.isShut(lane), two.linkBreaker.isShut(lane)]).toEqual([true, true]);
+  links.status = 200;
+  await expectWhole(id);
+  await vi.waitFor(
+    () => expect([one.linkBreaker.isShut(lane), two.linkBreaker.isShut(lane)]).toEqual([false, false]),
+    WAIT,
+  );
+  await drainer.stop();
+});

@@ -147,6 +147,7 @@ async function fetchLink(
     return lostImage('its link has expired, and its server was not to be reached before', attempt);
   const image: ReplyImage = { kind: 'url', url: link, revisedPrompt: row.revisedPrompts?.[place] ?? null };
   const fetched = await fetchImage(deps, attempt, index, image, signal);
+  if (fetched.kind === 'fetched') deps.linkBreaker.worked(record.spec.lane);
   if (fetched.kind === 'unfetched')
     deps.log.warn({ ...id, index, reason: fetched.reason }, 'a paid image could not be fetched yet');
   return fetched;

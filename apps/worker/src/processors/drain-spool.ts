@@ -233,6 +233,7 @@ function decodeCopy(deps: Deps, id: AnswerId, copy: Buffer): SpooledAnswer | nul
  * and its time.
  */
 async function drainOthers(deps: Deps, notBefore: Map<string, number>, signal: AbortSignal): Promise<boolean> {
+  await forgetLinks(deps);
   const copied = new Set((await listCopied(deps.steps)).map(entryOf));
   const answers = (await listSpooled(deps.steps, MOST_LISTED)).map((answer) => {
     return { ...answer, entry: entryOf(answer.id), key: `${entryOf(answer.id)} ${answer.until}` };
@@ -254,6 +255,13 @@ async function drainOthers(deps: Deps, notBefore: Map<string, number>, signal: A
   };
   await Promise.all(Array.from({ length: LINKS_AT_ONCE }, follow));
   return isWaiting;
+}
+
+/** Lanes go on when others have settled what they stopped for. */
+async function forgetLinks({ linkBreaker, steps }: Deps): Promise<void> {
+  const pending = linkBreaker.pending();
+  const untils = await untilOf(steps, pending);
+  linkBreaker.settled(pending.filter((_, place) => untils[place] === null));
 }
 
 function pauseAfter(end: Drained | 'failed' | null): number {

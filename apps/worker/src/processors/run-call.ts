@@ -102,7 +102,10 @@ async function workOff(
   }
 }
 
-/** A call is sent only with storage at hand, as far as is known, and with room in the spool in case it is not. */
+/**
+ * A call is sent only with storage at hand, as far as is known, with room in the spool in case it is not, and while its images
+ * are not known to be behind links that can't be followed.
+ */
 async function tryInRoom(
   deps: Deps,
   work: CallWork,
@@ -111,6 +114,7 @@ async function tryInRoom(
   signal: AbortSignal,
 ): Promise<NextStep> {
   if (deps.breaker.isOpen) return { kind: 'storage-away' };
+  if (deps.linkBreaker.isShut(work.record.spec.lane)) return { kind: 'links-away' };
   const { lane, body } = work.record.spec;
   const room = await deps.room.take(lane, roomOf(body, images.length));
   if (room === null) return { kind: 'spool-full' };

@@ -76,21 +76,28 @@ async function keepAll(
   facts: AttemptFacts,
   signal: AbortSignal,
 ): Promise<KeptSoFar> {
+  const { record, call } = attempt.work;
+  let isFollowed = false;
   const keepOne = async (index: number, image: ReplyImage): Promise<Kept | Fetched> => {
     const fetched = await fetchSoon(deps, facts, index, image);
     if (fetched.kind !== 'fetched') return fetched;
-    return storeSoon(deps, attempt.work.record, facts, fetched.image, signal);
+    if (image.kind === 'url') deps.linkBreaker.worked(record.spec.lane);
+    isFollowed ||= image.kind === 'url';
+    return storeSoon(deps, record, facts, fetched.image, signal);
   };
   const pairs = attempt.images.flatMap((index, place) => {
     const image = answer.images[place];
     return image === undefined ? [] : [{ index, image }];
   });
   const ends = await Promise.all(pairs.map(({ index, image }) => keepOne(index, image)));
+  const unfetched = pairs.flatMap(({ index }, place) => (ends[place]?.kind === 'unfetched' ? [index] : []));
+  if (unfetched.length > 0 && !isFollowed)
+    deps.linkBreaker.failed(record.spec.lane, { jobId: record.id, call, seq: attempt.gate.seq });
   return {
     rows: ends.flatMap((end) => (end.kind === 'kept' ? [end.row] : [])),
     lost: ends.find((end) => end.kind === 'lost')?.error ?? null,
     unstored: ends.flatMap((end) => (end.kind === 'unstored' ? [end.image] : [])),
-    unfetched: pairs.flatMap(({ index }, place) => (ends[place]?.kind === 'unfetched' ? [index] : [])),
+    unfetched,
   };
 }
 

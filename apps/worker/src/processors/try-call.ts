@@ -100,6 +100,10 @@ async function takePermit(
     await permit.giveBack('unused');
     return { kind: 'storage-away' };
   }
+  if (!deps.linkBreaker.mayBegin(spec.lane)) {
+    await permit.giveBack('unused');
+    return { kind: 'links-away' };
+  }
   deps.metrics.permitWait.observe({ model: spec.lane }, (performance.now() - asked) / 1_000);
   const gate = await passGate(deps, work, images, permit, token).catch(async (error: unknown) => {
     await permit.giveBack('used');

@@ -185,6 +185,12 @@ function storageMetrics(registers: Registry[]) {
       help: '1 while this process sends no calls because the image storage is away.',
       registers,
     }),
+    linkBreakerOpen: new Gauge({
+      name: 'darkroom_link_breaker_open',
+      help: '1 while this process sends one call every 30 s at most, because links to its images can’t be followed.',
+      labelNames: ['model'] as const,
+      registers,
+    }),
     spoolAnswers: new Gauge({
       name: 'darkroom_spool_answers',
       help: 'Paid answers in the spool of this host that wait for the image storage.',
