@@ -2,7 +2,6 @@
 import { type Keys, keysOf } from '@darkroom/shared/base/keys.ts';
 import { findDurabilityProblems, openRedis } from '@darkroom/shared/base/redis.ts';
 import { openDurableRedis } from '@darkroom/shared/base/replicas.ts';
-import { Slots } from '@darkroom/shared/base/slots.ts';
 import type { BatchSteps } from '@darkroom/shared/batches/steps.ts';
 import { blockOtherLoaders } from '@darkroom/shared/images/inspect.ts';
 import { buildMarkedStore, type MarkedStore } from '@darkroom/shared/images/marked-store.ts';
@@ -66,7 +65,7 @@ export interface Deps {
   /** Calls under way in this process. */
   readonly slots: LaneSlots;
   /** Bytes of input images held by this process. */
-  readonly inputRoom: Slots;
+  readonly inputRoom: LaneSlots;
   /** Names of the attempts sent and not yet settled, for the operator. */
   readonly underWay: Set<string>;
   close(): Promise<void>;
@@ -163,7 +162,7 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     desk,
     webhooks,
     slots: new LaneSlots(config.WORKER_CONCURRENCY),
-    inputRoom: new Slots(INPUT_ROOM_BYTES),
+    inputRoom: new LaneSlots(INPUT_ROOM_BYTES),
     underWay: new Set(),
     async close() {
       breaker.stop();

@@ -65,6 +65,34 @@ describe('places of a process', () => {
     expect(slots.taken).toBe(1);
   });
 
+  test('are had several at a time or none: one lane leaves a tenth, and who wants more than there are gets all, alone', async () => {
+    const slots = new LaneSlots(100);
+    const [hung, more] = [slots.takeAtOnce('hung', 80), slots.takeAtOnce('hung', 11)];
+    expect([hung === null, more]).toEqual([false, null]);
+    expect([slots.takeAtOnce('other', 21), slots.takeAtOnce('other', 15) === null]).toEqual([null, false]);
+    expect([slots.takeAtOnce('other', 4), slots.takeAtOnce('third', 5) === null]).toEqual([null, false]);
+    const alone = new LaneSlots(100);
+    alone.takeAtOnce('a', 1_000);
+    expect(alone.taken).toBe(100);
+  });
+
+  test('go to nobody before one that waits for many, also of its own lane, until it gives up', async () => {
+    const slots = new LaneSlots(100);
+    const held = [slots.takeAtOnce('a', 50), slots.takeAtOnce('b', 20)];
+    const leaving = new AbortController();
+    const many = slots.take('a', leaving.signal, 60); // beyond the lane's share: others may pass, its own may not
+    expect([slots.takeAtOnce('a', 1), slots.takeAtOnce('b', 1) === null]).toEqual([null, false]);
+    const large = slots.take('c', leaving.signal, 40);
+    const behind = slots.take('b', never, 2);
+    expect(slots.taken).toBe(71);
+    leaving.abort(new Error('enough'));
+    await expect(many).rejects.toThrow('enough');
+    await expect(large).rejects.toThrow('enough');
+    await behind;
+    for (const slot of held) slot?.free();
+    expect(slots.taken).toBe(3);
+  });
+
   test('are never more than there are, and a waiting lane without one gets the next', async () => {
     const steps = fc.array(fc.record({ lane: fc.constantFrom('a', 'b', 'c'), take: fc.boolean() }), { maxLength: 200 });
     await fc.assert(

@@ -1,10 +1,14 @@
-// Places for calls in this process, shared by its lanes: a model whose calls hang can't hold all of them. Places in general
-// are in shared/base/slots.ts.
+// Places in this process, for calls or for bytes, shared by its lanes: a model whose calls hang can't hold all of them. Places
+// without lanes are in shared/base/slots.ts.
 import type { Slot } from '@darkroom/shared/base/slots.ts';
 import { LaneShares } from './lane-shares.ts';
 
-interface Waiter {
+interface Asks {
   readonly lane: string;
+  readonly places: number;
+}
+
+interface Waiter extends Asks {
   readonly enter: () => void;
 }
 
@@ -21,61 +25,69 @@ export class LaneSlots {
     return this.#shares.all;
   }
 
-  /** A place that is free now; null when there is none for the lane. */
-  takeAtOnce(lane: string): Slot | null {
-    if (!this.#mayEnter(lane)) return null;
-    this.#shares.add(lane, 1);
-    return this.#toSlot(lane);
+  /** `places` that are free now; null when there are none for the lane. */
+  takeAtOnce(lane: string, places = 1): Slot | null {
+    const asks: Asks = { lane, places: Math.min(places, this.#size) };
+    if (this.#next([...this.#waiting, asks]) !== asks || !this.#fits(asks)) return null;
+    this.#shares.add(lane, asks.places);
+    return this.#toSlot(asks);
   }
 
   /**
-   * Resolves when the lane may hold a place more; those of one lane in their order. Rejects with the signal's reason when
-   * that aborts first.
+   * Resolves when the lane may hold `places` more, with all of them at once; those of one lane in their order. Who asks for
+   * more than there are gets all of them, alone. Rejects with the signal's reason when that aborts first.
    */
-  async take(lane: string, signal: AbortSignal): Promise<Slot> {
+  async take(lane: string, signal: AbortSignal, places = 1): Promise<Slot> {
     signal.throwIfAborted();
-    const slot = this.takeAtOnce(lane);
+    const slot = this.takeAtOnce(lane, places);
     if (slot !== null) return slot;
-    await this.#wait(lane, signal);
-    return this.#toSlot(lane);
+    const asks: Asks = { lane, places: Math.min(places, this.#size) };
+    await this.#wait(asks, signal);
+    return this.#toSlot(asks);
   }
 
-  /** Of a place that has been entered. */
-  #toSlot(lane: string): Slot {
+  /** Of places that have been entered. */
+  #toSlot({ lane, places }: Asks): Slot {
     let isFree = false;
     return {
       free: () => {
         if (isFree) return;
         isFree = true;
-        this.#leave(lane);
+        this.#shares.remove(lane, places);
+        this.#letIn();
       },
     };
   }
 
-  #mayEnter(lane: string): boolean {
-    return this.taken < this.#size && this.#shares.mayHold(lane, 1, this.#size);
+  #fits({ places }: Asks): boolean {
+    return this.taken + places <= this.#size;
   }
 
-  #leave(lane: string): void {
-    this.#shares.remove(lane, 1);
-    this.#letIn();
+  /** Whose turn it is: the first of its lane, of a lane that has a share left. Nobody is let in before it. */
+  #next<A extends Asks>(line: readonly A[]): A | undefined {
+    const past = new Set<string>();
+    return line.find(({ lane, places }) => {
+      if (!past.has(lane) && this.#shares.mayHold(lane, places, this.#size)) return true;
+      past.add(lane);
+      return false;
+    });
   }
 
   /** In the order they came, but past those whose lane has its share. */
   #letIn(): void {
     for (;;) {
-      const next = this.#waiting.findIndex(({ lane }) => this.#mayEnter(lane));
-      const [waiter] = next < 0 ? [] : this.#waiting.splice(next, 1);
-      if (waiter === undefined) return;
-      this.#shares.add(waiter.lane, 1);
+      const waiter = this.#next(this.#waiting);
+      if (waiter === undefined || !this.#fits(waiter)) return;
+      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+      this.#shares.add(waiter.lane, waiter.places);
       waiter.enter();
     }
   }
 
-  #wait(lane: string, signal: AbortSignal): Promise<void> {
+  #wait(asks: Asks, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
-        lane,
+        ...asks,
         enter: () => {
           signal.removeEventListener('abort', leave);
           resolve();
@@ -84,6 +96,7 @@ export class LaneSlots {
       const leave = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
         reject(signal.reason);
+        this.#letIn();
       };
       this.#waiting.push(waiter);
       signal.addEventListener('abort', leave, { once: true });

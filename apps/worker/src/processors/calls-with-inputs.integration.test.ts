@@ -126,7 +126,7 @@ test('while storage is away the call waits, and nothing is spent', async () => {
 });
 
 test('calls that wait for room in this process do not keep the places of others', async () => {
-  const held = await bench.deps.inputRoom.take(undefined, Number.POSITIVE_INFINITY);
+  const held = await bench.deps.inputRoom.take('another', new AbortController().signal, Number.POSITIVE_INFINITY);
   const places = Math.floor(0.9 * bench.deps.config.WORKER_CONCURRENCY);
   const calls = Array.from({ length: places }, (_, index) => [index]);
   const { id } = await submitSpec(bench.deps.submit, newJobId(), edit({ calls }), null);

@@ -1,5 +1,5 @@
 // The input images of one call, read from storage before a permit is taken and before anything is paid for. All that this
-// process holds at a time is bounded; what was sent is let go at once.
+// process holds at a time is bounded, and shared by the lanes; what was sent is let go at once.
 import { createHash } from 'node:crypto';
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import type { Slot } from '@darkroom/shared/base/slots.ts';
@@ -36,7 +36,7 @@ const ROOM_WAIT_MS = 10_000;
 
 export async function readInputs(deps: Deps, spec: JobSpec, signal: AbortSignal): Promise<ReadInputs> {
   const places = placesOf(spec);
-  const room = await takeRoom(deps, places, signal);
+  const room = await takeRoom(deps, spec.lane, places, signal);
   if (room === null) return { kind: signal.aborted ? 'stopped' : 'crowded' };
   const held = new Map<string, Uint8Array>();
   const free = (): void => {
@@ -69,6 +69,7 @@ const NO_ROOM_NEEDED: Slot = { free: () => undefined };
 
 async function takeRoom(
   deps: Deps,
+  lane: string,
   places: ReadonlyMap<string, { ref: InputRef }>,
   signal: AbortSignal,
 ): Promise<Slot | null> {
@@ -76,7 +77,7 @@ async function takeRoom(
   const bytes = [...places.values()].reduce((sum, { ref }) => sum + ref.bytes, 0);
   const giveUp = AbortSignal.any([signal, AbortSignal.timeout(ROOM_WAIT_MS)]);
   try {
-    return await deps.inputRoom.take(giveUp, bytes);
+    return await deps.inputRoom.take(lane, giveUp, bytes);
   } catch (error) {
     if (giveUp.aborted) return null;
     throw error;
