@@ -275,6 +275,26 @@ describe('slow_down', () => {
     expect(await two.slowDown(third)).toBe(1);
   });
 
+  test('counts no permit that still sleeps', async () => {
+    const governor = await kit.open({ [MODEL]: told({ images_per_minute: 60, burst_seconds: 5 }) });
+    const permits = await Promise.all(Array.from({ length: 9 }, () => permitOf(governor)));
+    expect(permits.filter(({ waitMs }) => waitMs > 0)).toHaveLength(5);
+    await permits[0]?.giveBack('refused');
+    expect(await governor.slowDown(permits[0] as (typeof permits)[0])).toBe(2); // four were sent
+  });
+
+  test('without a known limit what goes on afterwards begins slowly once more', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    for (let index = 0; index < 8; index += 1) await permitOf(governor);
+    const last = await permitOf(governor);
+    await kit.redis.hincrbyfloat(kit.keys(prefix).bucket('default', MODEL), 'easedFrom', -60_000);
+    await refuse(governor, last, said({ 'retry-after': '1' }), true);
+    const after = [];
+    for (let index = 0; index < 24; index += 1) after.push((await permitOf(governor)).waitMs);
+    expect(Math.max(...after) - Math.min(...after)).toBeGreaterThan(500);
+  });
+
   test('stops for as long as told, and says nothing about a rate', async () => {
     const prefix = kit.newPrefix();
     const governor = await kit.open({}, prefix);

@@ -3,6 +3,7 @@ import type { Keys } from '@darkroom/shared/base/keys.ts';
 import { loadScript, runScript } from '@darkroom/shared/base/redis.ts';
 import type { Redis } from 'ioredis';
 import { type GovernedKeys, type LimitSet, toToldArgs } from './governed-keys.ts';
+import { LEASE_MS } from './held-leases.ts';
 import type { LimitKind, Observation } from './observation.ts';
 
 const OBSERVE = loadScript(import.meta.url, 'working-rate.lua', 'bucket.lua', 'observe.lua');
@@ -124,7 +125,7 @@ export async function slowDown({ redis, keys, governed }: Learning, permit: Used
     redis,
     SLOW_DOWN,
     [governed.bucketOf(key, own), keys.leases(key.name, own)],
-    [permit.receipt.at],
+    [permit.receipt.at, LEASE_MS],
   );
   return cap === 0 ? null : Number(cap);
 }

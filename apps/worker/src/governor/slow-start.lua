@@ -2,7 +2,8 @@
 -- refusal comes at once, so a start that grows step by step meets the limit with few refusals, and one that no limit ends
 -- is over in seconds. Needs bucket.lua.
 --   easedFrom   when so many calls were under way for the first time; HASH field of the model's own bucket
--- From then on their number may double every second, once in the bucket's life: 8 at once, 20 after 1.3 s, 80 after 3.3 s.
+-- From then on their number may double every second, once in the bucket's life, and once more after a `slow_down` or a stop that
+-- was ended by hand: 8 at once, 20 after 1.3 s, 80 after 3.3 s.
 -- Noted by whoever sees them, refused or not: calls from before may be so many that the next has to wait longer than any
 -- may. A clock set back begins anew: what is noted never lies ahead.
 local AT_ONCE = 8

@@ -45,6 +45,8 @@ end
 if ARGV[8] ~= '' then note_rates(ARGV[8], tonumber(ARGV[9])) end
 
 if is_news then
+  -- Where no limit is known what goes on after a `slow_down` begins slowly once more.
+  if ARGV[8] == '' then redis.call('HDEL', KEYS[2], 'easedFrom') end
   changes.notBefore = stop_until
   changes.epoch = (b.epoch or 0) + 1
 end

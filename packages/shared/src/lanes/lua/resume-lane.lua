@@ -23,6 +23,7 @@ for i = key_count + 1, key_count + bucket_count do
   local is_stopped = tonumber(h[1] or 0) > now
   if is_stopped then
     redis.call('HSET', KEYS[i], 'notBefore', now, 'spanAt', now)
+    redis.call('HDEL', KEYS[i], 'easedFrom')
     for _, meter in ipairs({ 'images', 'requests', 'tokens' }) do
       local tat = redis.call('HGET', KEYS[i], 'tat.' .. meter)
       if tat and tonumber(tat) > now then redis.call('HSET', KEYS[i], 'tat.' .. meter, now) end
