@@ -11,7 +11,9 @@
 --       images, requests, tokens a minute (0 = not told), burst ms, concurrency (0 = not told)
 -- Where there is a burst a call for many images starts later than one for a single image that asks at the same time: more of the
 -- burst has to be there. So much longer it may wait, at most twice as long; else small calls would take all places before it.
+-- A call for more images than the limits let through in a minute would be refused whenever it is sent: it gets no permit.
 -- Returns {'permit', wait ms, number of the upstream key, 1 = this is the probe of a paused key, receipt JSON}
+--       · {'too-large', 0, number of the upstream key, images that fit, one at least}
 --       · {'rate'|'busy'|'paused', wait ms (of a rate: as a call for one image would have to)} · {'names', 0, number of the upstream key, its further limit name}: ask again with it
 local BUSY_MS = 250
 local now = now_ms()
@@ -35,7 +37,7 @@ end
 -- What the call would get under a key, and after how many ms.
 local function look_at(key)
   local pause = redis.call('HMGET', key.hash, 'paused', 'probeAt', 'probingUntil')
-  key.start, key.is_probe, key.fits = now, pause[1] and 1 or 0, true
+  key.start, key.is_probe, key.most = now, pause[1] and 1 or 0, weights.images
   local more = 0
   if pause[1] then
     local free = math.max(tonumber(pause[2] or 0), tonumber(pause[3] or 0))
@@ -54,7 +56,9 @@ local function look_at(key)
         local burst, one = limit.told.burst, meter == 'requests' and place.share or place.share / weights.images
         more = math.max(more, place.share - math.max(burst, place.share) - (one - math.max(burst, one)))
         key.start = math.max(key.start, place.start)
-        key.fits = key.fits and place.fits
+        if meter ~= 'requests' then
+          key.most = math.min(key.most, math.floor(weights.images * place.limit / weights[meter]))
+        end
       end
     end
   end
@@ -66,7 +70,7 @@ local function look_at(key)
 end
 
 local function is_better(key, other)
-  if key.fits ~= other.fits then return key.fits end
+  if key.most ~= other.most then return key.most > other.most end
   if key.start ~= other.start then return key.start < other.start end
   if key.is_probe ~= other.is_probe then return key.is_probe < other.is_probe end
   return key.under_way < other.under_way
@@ -89,6 +93,7 @@ while k < #KEYS do
   end
 end
 if not best then return refused end
+if best.most < weights.images and weights.images > 1 then return { 'too-large', 0, best.number, math.max(1, best.most) } end
 if ARGV[1] == '' then return { 'permit', best.wait, best.number, best.is_probe, '' } end
 
 local lease_until = now + best.wait + lease_ms

@@ -55,6 +55,7 @@ end
 --   share  ms of refill it takes
 --   line   when the bucket would be full again without it
 --   start  when it may start
+--   limit  what the meter lets through a minute
 local function place_of(b, told, meter, weight, now)
   local limit = limit_of(b, told, meter, now)
   if limit == 0 or weight == 0 then return nil end
@@ -66,7 +67,7 @@ local function place_of(b, told, meter, weight, now)
     -- After a stop the bucket holds what was promised, whatever size a call gives it.
     line = math.max(line, b.notBefore + size - math.min(size, (b['room.' .. meter] or 0) * step))
   end
-  return { share = share, line = line, start = line - size + share, fits = weight <= limit }
+  return { share = share, line = line, start = line - size + share, limit = limit }
 end
 
 -- Calls that may be under way at a time.

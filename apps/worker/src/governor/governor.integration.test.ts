@@ -173,9 +173,34 @@ describe('rate', () => {
     expect(wait(await governor.acquire(ask(1)))).toBeGreaterThan(800);
   });
 
-  test('a call larger than the whole limit still gets its turn', async () => {
-    const governor = await kit.open({ [MODEL]: told({ images_per_minute: 5 }) });
-    expect((await permit(governor, 10)).waitMs).toBe(0);
+  test.each([
+    ['images', told({ images_per_minute: 5 }), 5],
+    ['tokens', told({ tokens_per_minute: 30_000 }), 4],
+    ['tokens of a single image', told({ tokens_per_minute: 100 }), 1],
+  ])(
+    'a call for more %s than the whole limit gets no permit, but is told how much would fit',
+    async (_, limit, most) => {
+      const governor = await kit.open({ [MODEL]: limit });
+      const large = ask(10, { tokens: 70_240 });
+      expect(await governor.look(large)).toEqual({ kind: 'too-large', most });
+      expect(await governor.acquire(large)).toEqual({ kind: 'too-large', most });
+      expect((await permit(governor, most, { tokens: 7_024 * most })).waitMs).toBe(0);
+    },
+  );
+
+  test('a guessed limit cuts calls too, so that one that never fits does not take every turn', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    for (const refusal of ['first', 'second']) {
+      expect(await governor.look(ask(10)), refusal).toBeNull();
+      await refuse(governor, await permit(governor, 10), said({ 'retry-after': '51' }));
+      // As if the stop were over.
+      const past = Object.fromEntries(
+        ['notBefore', 'spanAt', 'tat.images', 'guessAt.images'].map((field) => [field, Date.now()]),
+      );
+      await kit.redis.hset(kit.keys(prefix).bucket('default', MODEL), past);
+    }
+    expect(await governor.look(ask(10))).toEqual({ kind: 'too-large', most: 5 });
   });
 
   test('2,000 mixed reservations of four workers never pass the limit by more than the burst', async () => {
@@ -331,6 +356,19 @@ describe('a refused key', () => {
     expect(await kit.redis.exists(rest)).toBe(0);
     expect((await permit(governor)).isProbe).toBe(false);
     expect(await governor.resumeKey('default')).toBe(false);
+  });
+
+  test('a probe that was told nothing of the key puts the next one off, and doubles nothing', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    await governor.pauseKey('default', refusal, false);
+    await kit.redis.hset(kit.keys(prefix).upstreamKey('default'), 'probeAt', Date.now() - 1);
+    await (await permit(governor)).giveBack('used');
+    await governor.putOffProbe('default');
+    const waiting = await governor.acquire(ask(1));
+    expect(waiting).toMatchObject({ kind: 'paused' });
+    expect(wait(waiting)).toBeGreaterThan(29_000);
+    expect(wait(waiting)).toBeLessThanOrEqual(30_000);
   });
 
   test('a probe that was never sent leaves the place to the next', async () => {

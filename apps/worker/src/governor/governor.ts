@@ -9,7 +9,7 @@ import { limitNamesOf } from '@darkroom/shared/models/rules.ts';
 import type { Redis } from 'ioredis';
 import { type GovernedKey, GovernedKeys, type LimitSet, toToldArgs } from './governed-keys.ts';
 import { HeldLeases, LEASE_MS } from './held-leases.ts';
-import { pauseKey, resumeKey } from './key-pauses.ts';
+import { pauseKey, putOffProbe, resumeKey } from './key-pauses.ts';
 import { learnLimits, type Receipt, type Stop, slowDown, stopBucket, type UsedPermit } from './learning.ts';
 import type { Observation } from './observation.ts';
 import { Sleepers, type Slept } from './sleepers.ts';
@@ -45,7 +45,13 @@ export interface Refused {
   readonly isBound: boolean;
 }
 
-export type Acquired = { readonly kind: 'permit'; readonly permit: Permit } | Refused;
+/** More images than the limits let through in a minute: `most` of them at a time may be asked for. */
+export interface TooLarge {
+  readonly kind: 'too-large';
+  readonly most: number;
+}
+
+export type Acquired = { readonly kind: 'permit'; readonly permit: Permit } | Refused | TooLarge;
 
 export interface Ask {
   readonly model: string;
@@ -58,7 +64,7 @@ export interface Ask {
 
 export interface Governor {
   /** Why `acquire` would give no permit now; null when it would. Takes nothing. */
-  look(ask: Ask): Promise<Refused | null>;
+  look(ask: Ask): Promise<Refused | TooLarge | null>;
   acquire(ask: Ask): Promise<Acquired>;
   /** Learns from any reply, good or bad. */
   observe(permit: UsedPermit, observation: Observation): Promise<void>;
@@ -68,6 +74,8 @@ export interface Governor {
   slowDown(permit: UsedPermit): Promise<number | null>;
   /** The upstream key was refused (401, quota, billing). `probeFailed`: this was the probe. Returns ms until the next probe. */
   pauseKey(upstreamKey: string, error: ServiceError, probeFailed: boolean): Promise<number>;
+  /** The probe told nothing of the key: the next comes after the same time once more. */
+  putOffProbe(upstreamKey: string): Promise<void>;
   /** The key was accepted: if it was paused, it goes on. */
   resumeKey(upstreamKey: string): Promise<boolean>;
   /** Calls of a model that may be under way by what was told, all upstream keys together; null = any number. */
@@ -91,6 +99,7 @@ export interface GovernorOptions {
 type Reply =
   | readonly [kind: 'permit', waitMs: number, number: number, isProbe: number, receipt: string]
   | readonly [kind: Refused['kind'], waitMs: number]
+  | readonly [kind: 'too-large', waitMs: number, number: number, most: number]
   | readonly [kind: 'names', waitMs: number, number: number, further: string];
 
 /** What acquire.lua chose. */
@@ -111,11 +120,12 @@ export async function openGovernor({ redis, keys, upstreamKeys, onError }: Gover
   const refresh = (): void => void Promise.all([leases.renew(), governed.announce(redis)]).catch(onError);
   const timer = setInterval(refresh, RENEW_EVERY_MS);
 
-  const choose = async (permitId: string, ask: Ask): Promise<Choice | Refused> => {
+  const choose = async (permitId: string, ask: Ask): Promise<Choice | Refused | TooLarge> => {
     const candidates = upstreamKeys.filter(({ name }) => ask.onlyKey === null || name === ask.onlyKey);
     const sets = candidates.map((key) => governed.limitSet(key, ask.model));
     const reply = await runAcquire(redis, permitId, ask, sets);
     if (reply.length === 2) return { kind: reply[0], waitMs: reply[1], isBound: sets.length < upstreamKeys.length };
+    if (reply[0] === 'too-large') return { kind: reply[0], most: reply[3] };
     const limits = sets[reply[2] - 1];
     if (limits === undefined) throw new TypeError(`acquire.lua chose key ${reply[2]} of ${sets.length}`);
     if (reply[0] === 'permit') return { limits, waitMs: reply[1], isProbe: reply[3] === 1, receipt: reply[4] };
@@ -167,6 +177,7 @@ export async function openGovernor({ redis, keys, upstreamKeys, onError }: Gover
     stop: (permit, observation, isSlowDown) => stopBucket(learning, permit, observation, isSlowDown),
     slowDown: (permit) => slowDown(learning, permit),
     pauseKey: (name, error, probeFailed) => pauseKey(redis, keys, name, error, probeFailed),
+    putOffProbe: (name) => putOffProbe(redis, keys, name),
     resumeKey: (name) => resumeKey(redis, keys, name),
     toldConcurrency(model) {
       const told = upstreamKeys.map(({ limits }) => limits[model]?.concurrency ?? Number.POSITIVE_INFINITY);

@@ -7,6 +7,7 @@ import { LANES } from '@darkroom/shared/models/rules.ts';
 import type { Redis } from 'ioredis';
 
 const PAUSE_KEY = loadScript(import.meta.url, 'pause-key.lua');
+const PUT_OFF_PROBE = loadScript(import.meta.url, 'put-off-probe.lua');
 const RESUME_KEY = loadScript(import.meta.url, 'resume-key.lua');
 
 const FIRST_PROBE_MS = 30_000;
@@ -27,6 +28,11 @@ export async function pauseKey(
     [keys.upstreamKey(name)],
     [facts, FIRST_PROBE_MS, LONGEST_PROBE_MS, probeFailed ? 1 : 0, keys.limitChanges, name],
   )) as number;
+}
+
+/** The next probe comes as late as this one did; nothing when the key is not paused. */
+export async function putOffProbe(redis: Redis, keys: Keys, name: string): Promise<void> {
+  await runScript(redis, PUT_OFF_PROBE, [keys.upstreamKey(name)], []);
 }
 
 /** Lanes that rest go on, on all workers. Whether it was paused. */

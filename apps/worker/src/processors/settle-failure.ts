@@ -24,8 +24,8 @@ const MOST_MODERATED = 1;
 
 export async function settleFailure(deps: Deps, attempt: SentAttempt, failure: Failure): Promise<NextStep> {
   const { record, call } = attempt.work;
-  const error = await noteRetirement(deps, attempt, failure.error);
   await tellGovernor(deps, attempt, failure);
+  const error = await noteRetirement(deps, attempt, failure.error);
   const isFinal = isLast(deps, attempt, error.verdict);
   const finished = await finishAttempt(deps.steps, {
     jobId: record.id,
@@ -65,8 +65,10 @@ async function tellGovernor(deps: Deps, attempt: SentAttempt, { error, observati
       { upstreamKey: permit.upstreamKey, code: error.code, status: error.status, probeInMs: ms },
       'upstream key paused',
     );
-  } else if (permit.isProbe && observation) {
-    await resumeKey(deps, permit.upstreamKey);
+  } else if (permit.isProbe) {
+    // An edge or a broken server says nothing of the key.
+    if (error.status !== null && error.status < 500) await resumeKey(deps, permit.upstreamKey);
+    else await deps.governor.putOffProbe(permit.upstreamKey);
   }
 }
 
@@ -142,10 +144,16 @@ function nextStep(attempt: SentAttempt, error: ServiceError, observation: Observ
     return { kind: 'delay', ms: backoffMs(failures, error.retryAfterMs, Math.random()) };
   }
   if (error.verdict === 'split') {
-    const told = Math.floor(observation?.limit ?? 1);
-    return { kind: 'again', largest: Math.max(1, Math.min(told, attempt.images.length - 1)) };
+    return { kind: 'again', largest: fittingImages(attempt.images.length, observation) };
   }
   return { kind: 'again' };
+}
+
+/** How many of `images` the limit of a 429 lets through, whatever it counts; fewer than were refused, one at least. */
+function fittingImages(images: number, observation: Observation | null): number {
+  const { limit = null, requested = null } = observation ?? {};
+  const fit = limit === null || requested === null ? 1 : Math.floor((images * limit) / requested);
+  return Math.max(1, Math.min(images - 1, fit));
 }
 
 function toStoredError(error: ServiceError): StoredError {

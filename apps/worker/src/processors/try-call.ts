@@ -10,7 +10,7 @@ import { estimateTokens } from '@darkroom/shared/models/tokens.ts';
 import { itemLockKey } from '@darkroom/shared/queues/call-queue.ts';
 import { allOf } from '@darkroom/shared/requests/inputs.ts';
 import type { Deps } from '../deps.ts';
-import { type Ask, LONGEST_SLEEP_MS, type Permit, type Refused } from '../governor/governor.ts';
+import { type Ask, LONGEST_SLEEP_MS, type Permit, type Refused, type TooLarge } from '../governor/governor.ts';
 import { prepareRequest, type WireRequest } from '../upstream/prepare-request.ts';
 import type { ItemEnd } from '../verdict.ts';
 import { onlyKeyFor } from './only-key.ts';
@@ -125,8 +125,9 @@ async function takePermit(
   return send(deps, { work, gate, images, permit, startedAt: Date.now() }, wire);
 }
 
-/** A call that waits for one upstream key waits alone: its lane goes on under the others. */
-function waitFor(refused: Refused): ItemEnd {
+/** A call that waits for one upstream key waits alone: its lane goes on under the others. One that is too large is cut at once. */
+function waitFor(refused: Refused | TooLarge): NextStep {
+  if (refused.kind === 'too-large') return { kind: 'again', largest: refused.most };
   const ms = restOf(refused);
   return refused.isBound ? { kind: 'delay', ms: Math.min(LONGEST_BOUND_WAIT_MS, ms) } : { kind: 'hand-back', ms };
 }

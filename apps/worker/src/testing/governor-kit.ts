@@ -71,12 +71,12 @@ export const ask = (images: number, more: Partial<Ask> = {}): Ask => ({
 });
 
 export const waitOf = (acquired: Acquired): number =>
-  acquired.kind === 'permit' ? acquired.permit.waitMs : acquired.waitMs;
+  acquired.kind === 'permit' ? acquired.permit.waitMs : 'waitMs' in acquired ? acquired.waitMs : 0;
 
 /** Throws when there is none to be had. */
 export async function permitOf(governor: Governor, images = 1, more: Partial<Ask> = {}): Promise<Permit> {
   const acquired = await governor.acquire(ask(images, more));
-  if (acquired.kind !== 'permit') throw new Error(`refused: ${acquired.kind} ${acquired.waitMs}`);
+  if (acquired.kind !== 'permit') throw new Error(`refused: ${JSON.stringify(acquired)}`);
   return acquired.permit;
 }
 
