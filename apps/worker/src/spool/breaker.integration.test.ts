@@ -60,5 +60,7 @@ test('other processes hear of it and try the storage before their next call; the
   await server.redis.publish(keysOf(server.prefix).storageChanges, 'one'); // its own message
   await expect.poll(() => other.isOpen).toBe(true);
   expect(one.isOpen).toBe(false);
+  third.trip('away'); // what it doubted it has seen
+  await expect.poll(() => one.isOpen).toBe(true);
   for (const subscriber of subscribers) subscriber.disconnect();
 });

@@ -61,11 +61,13 @@ export function buildBreaker({ redis, keys, metrics, log, processId }: BreakerOp
     },
     trip(reason) {
       metrics.storageErrors.inc();
-      const wasOpen = !openUp();
+      openUp();
       note.say(reason);
       if (reason !== known) log.error({ reason }, 'the image storage is away: no new calls until it is back');
+      const wasKnown = known !== null;
       known = reason;
-      if (wasOpen) return;
+      // Said by whoever has seen it; one that only doubted had nothing to say.
+      if (wasKnown) return;
       publish().catch((error: unknown) =>
         log.warn({ err: error }, 'others could not be told that the storage is away'),
       );
