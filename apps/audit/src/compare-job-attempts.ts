@@ -30,10 +30,9 @@ function findMissing(record: JobRecord, attempt: Attempt): Finding[] {
   const call = record.calls[attempt.call];
   const isUnderWay = attempt.outcome === null || attempt.spooled !== undefined || call?.outcome === '';
   if (!isPaid(attempt) || isUnderWay) return [];
-  const missing = attempt.images.filter((index) => !record.images.has(index));
-  // A reply that brought fewer images than asked for: the rest stands in the possible extra cost.
-  const short = attempt.extraMicroUsd === undefined ? 0 : missing.length;
-  if (missing.length === 0 || short > 0) return [];
+  // A reply that brought fewer images than asked for: the rest, its last ones, stands in the possible extra cost.
+  const came = attempt.images.slice(0, attempt.cameImages);
+  const missing = came.filter((index) => !record.images.has(index));
   const isReported = call?.outcome === 'failed' || attempt.code === 'worker_lost' || attempt.run < record.run;
   const kind = isReported ? 'paid_image_lost' : 'paid_image_missing';
   return missing.map((index) => ({ kind, subject: record.id, detail: `image ${index}, ${nameOf(attempt)}` }));

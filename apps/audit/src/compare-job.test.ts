@@ -114,7 +114,7 @@ describe('nothing is wrong with a job', () => {
         status: 'incomplete',
         indexes: [[0, 1]],
         calls: [FAILED],
-        attempts: [paid(1, { images: [0, 1], extraMicroUsd: 1 })],
+        attempts: [paid(1, { images: [0, 1], cameImages: 1, extraMicroUsd: 1 })],
       },
     ],
     [
@@ -181,6 +181,16 @@ describe('it is found that', () => {
     [
       'a paid image is nowhere',
       { status: 'cancelled', calls: [{ ...FAILED, outcome: 'withheld' }], images: [] },
+      ['paid_image_missing: image 0, attempt 0.1'],
+    ],
+    [
+      'one of a short reply is nowhere',
+      {
+        status: 'cancelled',
+        calls: [{ ...FAILED, outcome: 'withheld' }],
+        images: [],
+        attempts: [paid(1, { images: [0, 1], cameImages: 1, extraMicroUsd: 1 })],
+      },
       ['paid_image_missing: image 0, attempt 0.1'],
     ],
     [

@@ -130,7 +130,9 @@ function factsOf(attempt: SentAttempt, answer: UpstreamAnswer): AttemptFacts {
     status: answer.status,
     requestId: answer.requestId,
     costMicroUsd: actualMicroUsd(spec.model, spec.body, paidImages, answer.usage),
-    ...(missing === 0 ? {} : { extraMicroUsd: upperBoundMicroUsd(spec.model, spec.body, missing) }),
+    ...(missing === 0
+      ? {}
+      : { cameImages: paidImages, extraMicroUsd: upperBoundMicroUsd(spec.model, spec.body, missing) }),
     inputTokens: answer.usage?.input_tokens ?? 0,
     outputTokens: answer.usage?.output_tokens ?? 0,
     ...imageTokensOf(answer),

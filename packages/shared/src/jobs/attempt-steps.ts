@@ -66,6 +66,7 @@ export type AttemptFacts = Partial<
     | 'requestId'
     | 'costMicroUsd'
     | 'extraMicroUsd'
+    | 'cameImages'
     | 'inputTokens'
     | 'inputImageTokens'
     | 'outputTokens'

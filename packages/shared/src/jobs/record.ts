@@ -73,6 +73,8 @@ export interface AttemptRow {
   readonly costMicroUsd?: number | null;
   /** On top of `costMicroUsd`, the most that images which did not come may have cost; absent when all came. */
   readonly extraMicroUsd?: number | null;
+  /** How many images came; absent when all did. */
+  readonly cameImages?: number;
   /** The most it can have cost; null = no price is known. Absent once it has succeeded. */
   readonly upperBoundMicroUsd?: number | null;
   readonly inputTokens?: number;
