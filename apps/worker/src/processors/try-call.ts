@@ -1,6 +1,6 @@
 // One attempt of a call: its input images, a permit, the paying gate, the request. All that the request needs is there
 // before the permit is taken, so that nothing we could have known fails between the gate and the socket. A crash before
-// the gate leaves nothing but a permit's unused share; after it an open row, see shared/jobs/steps.ts.
+// the gate leaves nothing but a permit's unused share; after it an open row, see shared/jobs/attempt-steps.ts.
 import { itemIdOf } from '@darkroom/shared/base/ids.ts';
 import { beginAttempt, closeUnsent, type GateAnswer } from '@darkroom/shared/jobs/paying-gate.ts';
 import type { AttemptRow } from '@darkroom/shared/jobs/record.ts';

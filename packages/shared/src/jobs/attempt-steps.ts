@@ -4,7 +4,9 @@
 //
 //   ready    ─limit stopped, no room─▶ planned
 //   sent     ─error, finish-attempt─▶ planned (retry, later, pause) | failed (final, MAX_ATTEMPTS)
-//   sent, answered ─worker lost: the next begin-attempt closes the row as unknown─▶ sent (once) | failed (outcome_unknown)
+//   sent     ─the item's lock ran out before the socket was ready, finish-attempt─▶ planned
+//   sent, answered ─worker lost: close-lost, or the next begin-attempt, closes the row as unknown─▶ planned (once) |
+//            failed (outcome_unknown) | withheld (cancel, time over)
 //   answered ─storage away: note-spooled; links: with note-answer─▶ spooled ─drained: finish-attempt─▶ recorded
 //   spooled  ─over `until`, finish-attempt─▶ failed (result_lost)
 //   recorded ─every image is there─▶ succeeded; ─some are missing─▶ planned (counted as unknown) | failed (result_lost)
@@ -16,7 +18,8 @@
 //   room, inputs, permit     room and lease till they run out (45 s)      nobody: nothing was sent
 //   begin-attempt, and the   an open row; the lock may be another's when  the same worker: it sends nothing and closes the row
 //   worker stands still      the answer is here or the socket is ready
-//   begin-attempt            an open row, perhaps a request in flight     the next worker of the item: `unknown`, at most one more
+//   begin-attempt            an open row, perhaps a request in flight     the next worker of the item: `unknown`, at most one more;
+//                                                                         the sweep, for calls that need no other attempt
 //   the reply                the same; a URL reply's links once noted     the same; links are followed by any worker (drain)
 //   note-answer              a row known to be paid                       the same; the cost counts as paid, not as possible
 //   an image stored          bytes under their fixed key                  recover-stored: found and recorded, not bought
