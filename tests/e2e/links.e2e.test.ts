@@ -103,11 +103,19 @@ test('with storage away longer than the link lives, the bytes fetched at once ar
   expect(await stack.api.bytes(job.images[0] ?? { url: '' })).toEqual(upstream.bytes);
 });
 
-test('a link that is dead from the start is said to be paid and lost, and is not bought again', async () => {
+test('an image that is not there yet is asked for again, and nothing is bought twice', async () => {
   const before = count();
-  upstream.break(404);
+  upstream.break(404, 403);
+  const job = await stack.api.run({ model: 'dall-e-3', quality: 'standard' });
+  expect(job.status).toBe('completed');
+  expect(count()).toEqual({ bought: before.bought + 1, downloads: before.downloads + 3 });
+});
+
+test('a link that is dead from its start to its end is said to be paid and lost, and is not bought again', async () => {
+  const before = count();
+  upstream.break(404, 404, 404, 404);
   const job = await stack.api.run({ model: 'dall-e-3', quality: 'standard' });
   expect(job).toMatchObject({ status: 'failed', error: { code: 'result_lost' } });
-  expect(count()).toEqual({ bought: before.bought + 1, downloads: before.downloads + 1 });
+  expect(upstream.bought).toBe(before.bought + 1);
   expect(job.usage.cost_usd).toBeCloseTo(0.04, 6);
 });

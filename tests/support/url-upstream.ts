@@ -1,5 +1,5 @@
 // An upstream that answers with links whatever is asked, as DALL-E did, and counts what is bought and downloaded. A link
-// dies after `lifeMs`; `break` names what its next downloads answer instead.
+// dies after `lifeMs`, as it says itself; `break` names what its next downloads answer instead.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -25,11 +25,12 @@ export async function startUrlUpstream(lifeMs: number): Promise<UrlUpstream> {
   const broken: number[] = [];
   let downloads = 0;
   const server = createServer((request, reply) => {
-    const image = /^\/image\/(\d+)$/.exec(request.url ?? '');
+    const image = /^\/image\/(\d+)(?:\?|$)/.exec(request.url ?? '');
     if (image === null && request.method === 'GET') return void reply.writeHead(404).end(); // no list of models
     if (image === null) {
       const images = made.push(Date.now());
-      const url = `http://${request.headers.host}/image/${images - 1}`;
+      const end = new Date(Date.now() + linkLifeMs).toISOString();
+      const url = `http://${request.headers.host}/image/${images - 1}?se=${end}`;
       request.resume().on('end', () => reply.end(JSON.stringify({ created: 1, data: [{ url }] })));
       return;
     }

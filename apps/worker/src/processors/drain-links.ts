@@ -143,10 +143,11 @@ async function fetchLink(
 ): Promise<Exclude<End, { kind: 'kept' | 'unstored' }>> {
   const [link, index] = [row.links?.[place] ?? null, attempt.images[place]];
   if (link === null || index === undefined || record.images.has(index)) return null;
-  if (Date.now() >= linkUntil(link, attempt.answeredAt ?? attempt.at))
+  const answeredAt = attempt.answeredAt ?? attempt.at;
+  if (Date.now() >= linkUntil(link, answeredAt))
     return lostImage('its link has expired, and its server was not to be reached before', attempt);
   const image: ReplyImage = { kind: 'url', url: link, revisedPrompt: row.revisedPrompts?.[place] ?? null };
-  const fetched = await fetchImage(deps, attempt, index, image, signal);
+  const fetched = await fetchImage(deps, attempt, index, image, { answeredAt, signal });
   if (fetched.kind === 'fetched') deps.linkBreaker.worked(record.spec.lane);
   if (fetched.kind === 'unfetched')
     deps.log.warn({ ...id, index, reason: fetched.reason }, 'a paid image could not be fetched yet');

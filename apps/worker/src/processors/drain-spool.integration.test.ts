@@ -268,6 +268,13 @@ describe('links', () => {
     return id;
   }
 
+  /** As if it had been answered some minutes ago. */
+  async function makeOld(id: AnswerId): Promise<void> {
+    const [key, field] = [one.keys.job(id.jobId), `attempt:${id.call}.${id.seq}`];
+    const row = JSON.parse((await one.redis.hget(key, field)) ?? '{}') as object;
+    await one.redis.hset(key, field, JSON.stringify({ ...row, answeredAt: Date.now() - 180_000 }));
+  }
+
   test('of a dead worker are followed by another', async () => {
     const id = await noteLinks();
     bench.drain(await bench.host('host-2'));
@@ -287,6 +294,18 @@ describe('links', () => {
     expect((await until(id, 'completed')).attempts).toHaveLength(1);
   });
 
+  test.each([403, 404])(
+    'that answer %d soon after the answer are followed until the image is there',
+    async (status) => {
+      links.status = status;
+      const id = await noteLinks();
+      bench.drain(one);
+      await vi.waitFor(() => expect(links.asked).toBeGreaterThan(1), WAIT);
+      links.status = 200;
+      expect((await until(id, 'completed')).attempts).toHaveLength(1);
+    },
+  );
+
   test('that have expired meanwhile, and dead ones, are paid and lost', async () => {
     links.status = 503;
     const expired = await noteLinks(Date.now() + 1_500);
@@ -296,6 +315,7 @@ describe('links', () => {
     });
     links.status = 404;
     const dead = await noteLinks();
+    await makeOld(dead);
     expect(await until(dead, 'failed')).toMatchObject({ calls: [{ error: { code: 'result_lost' } }] });
     expect((await bench.job(dead)).attempts).toMatchObject([{ outcome: 'succeeded', costMicroUsd: 7 }]);
   });

@@ -11,6 +11,7 @@ import { StorageError } from '@darkroom/shared/images/store.ts';
 import type { AttemptRow, ImageRow, JobRecord, StoredError } from '@darkroom/shared/jobs/record.ts';
 import type { Deps } from '../deps.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
+import { isSettling } from './link-life.ts';
 
 export interface ImageBytes {
   readonly index: number;
@@ -38,19 +39,20 @@ export type Kept =
 
 type AttemptFacts = Pick<AttemptRow, 'requestId' | 'costMicroUsd'>;
 
-/** Follows a link, once. */
+/** Follows a link, once. What is not there soon after the answer (`answeredAt`, unix ms) may only not be there yet. */
 export async function fetchImage(
   deps: Deps,
   facts: AttemptFacts,
   index: number,
   image: ReplyImage,
-  signal?: AbortSignal,
+  { answeredAt, signal }: { readonly answeredAt: number; readonly signal?: AbortSignal },
 ): Promise<Fetched> {
   const { revisedPrompt } = image;
   if (image.kind === 'bytes') return { kind: 'fetched', image: { index, revisedPrompt, bytes: image.bytes } };
   const download = await downloadResult(deps.resultAgent, image.url, signal === undefined ? {} : { signal });
   if (download.kind === 'ok') return { kind: 'fetched', image: { index, revisedPrompt, bytes: download.bytes } };
-  if (download.kind === 'retry') return { kind: 'unfetched', reason: download.reason };
+  const mayCome = download.kind === 'gone' && isSettling(image.url, answeredAt, Date.now());
+  if (download.kind === 'retry' || mayCome) return { kind: 'unfetched', reason: download.reason };
   return lostImage(download.reason, facts);
 }
 
@@ -59,9 +61,10 @@ const FETCH_WAIT_MS = 5_000;
 
 /** The same, but a host that is away for a moment is asked again. */
 export async function fetchSoon(deps: Deps, facts: AttemptFacts, index: number, image: ReplyImage): Promise<Fetched> {
-  const giveUpAt = Date.now() + FETCH_WAIT_MS;
+  const answeredAt = Date.now();
+  const giveUpAt = answeredAt + FETCH_WAIT_MS;
   for (let tries = 1; ; tries += 1) {
-    const fetched = await fetchImage(deps, facts, index, image);
+    const fetched = await fetchImage(deps, facts, index, image, { answeredAt });
     const pauseMs = 250 * 2 ** tries;
     if (fetched.kind !== 'unfetched' || Date.now() + pauseMs > giveUpAt) return fetched;
     await sleep(pauseMs);

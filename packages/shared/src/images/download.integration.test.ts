@@ -53,7 +53,7 @@ describe('the image behind a URL', () => {
     expect(await download(hops(4))).toMatchObject({ kind: 'refused' });
   });
 
-  test.each([403, 404, 410])('is gone with %d', async (code) => {
+  test.each([400, 401, 403, 404, 410, 418])('is not there with %d', async (code) => {
     expect(await download(status(code))).toMatchObject({ kind: 'gone', status: code });
   });
 
@@ -61,7 +61,7 @@ describe('the image behind a URL', () => {
     expect(await download(status(code))).toMatchObject({ kind: 'retry', status: code });
   });
 
-  test.each([201, 204, 206, 304, 400, 401, 418])('never comes with %d', async (code) => {
+  test.each([201, 204, 206, 304])('never comes with %d', async (code) => {
     expect(await download(status(code))).toMatchObject({ kind: 'refused', status: code });
   });
 
@@ -76,15 +76,18 @@ describe('the image behind a URL', () => {
     for (const result of [reset, cut, silent, refused]) expect(result).toMatchObject({ kind: 'retry', status: null });
   });
 
-  test('is refused when too large, compressed, empty or at a forbidden address', async () => {
+  test('is not there when the reply is empty', async () => {
+    expect(await download((_request, reply) => reply.end())).toMatchObject({ kind: 'gone', status: 200 });
+  });
+
+  test('is refused when too large, compressed or at a forbidden address', async () => {
     const large = await download((_request, reply) => reply.end('x'.repeat(101)), { maxBytes: 100 });
     const zipped = await download((_request, reply) => reply.writeHead(200, { 'content-encoding': 'gzip' }).end('x'));
-    const empty = await download((_request, reply) => reply.end());
     const forbidden = await downloadResult(agent, 'http://127.0.0.2/x.png');
     const astray = await download((_request, reply) =>
       reply.writeHead(302, { location: 'http://169.254.169.254/latest' }).end(),
     );
-    for (const result of [large, zipped, empty, forbidden, astray]) expect(result).toMatchObject({ kind: 'refused' });
+    for (const result of [large, zipped, forbidden, astray]) expect(result).toMatchObject({ kind: 'refused' });
   });
 
   test('is given up with the caller’s reason', async () => {
