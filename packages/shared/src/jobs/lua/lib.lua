@@ -156,7 +156,7 @@ local function set_spooled(k, seq, call, attempt, spooled)
   attempt.spooled = spooled
   if spooled then redis.call('ZADD', root .. ':spooled', spooled['until'], entry)
   else redis.call('ZREM', root .. ':spooled', entry) end
-  -- Without bytes on a host there is nothing left to copy, and links are followed only where there is no copy.
+  -- Without bytes on a host there is nothing left to copy.
   if not spooled or spooled.host == cjson.null then
     redis.call('DEL', root .. ':spool-copy:' .. entry)
     redis.call('HDEL', root .. ':spool-copies', entry)
