@@ -49,7 +49,8 @@ export const apiVariables = {
     allowed: 'a duration: `90s`, `12h`, `30d`',
   }),
   MAX_QUEUE_DEPTH: variable(wholeNumber(1, 100_000_000), '100000', {
-    about: 'Calls that may be waiting or under way per model, those of batches apart; further jobs get 429 `queue_full`.',
+    about:
+      'Calls that may be waiting or under way per model, those of batches apart; further jobs get 429 `queue_full`.',
     allowed: 'a whole number from 1',
   }),
   MAX_ACCOUNT_QUEUE_DEPTH: variable(wholeNumber(1, 100_000_000), '50000', {
