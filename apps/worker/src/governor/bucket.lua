@@ -5,7 +5,7 @@
 --   notBefore         a 429 stopped it until then · room.<meter>: what the upstream promised to have by then
 --   tat.<meter>       when all that was taken will have been refilled (GCRA)
 --   slack.<meter>, slackBefore.<meter>, slackAt   how much of a share given back late may be used again, see `give_back`
---   learned.<meter>   limit the upstream told in headers or a 429
+--   learned.<meter>, learnedAt.<meter>   limit the upstream told in headers or a 429, and when it last did
 --   seen.<meter>, hint.<meter>, base.<meter>, guessAt.<meter>   for a guess where no limit is known, see working-rate.lua;
 --     working.<meter> is what was guessed when last something was taken, for those who only read
 --   total.<meter>     all that was ever taken and neither given back nor refused
@@ -22,6 +22,7 @@ local SLOW_DOUBLINGS = 10
 -- A permit sleeps 10 s at most and is given back soon after.
 local SLACK_MS = 15000
 local UNBOUND_MS = 1e9
+local LEARNED_MS = 86400000
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -44,9 +45,15 @@ local function write_bucket(b, changes)
   if #flat > 0 then redis.call('HSET', b.name, unpack(flat)) end
 end
 
+-- 0 = none, or not told for so long that the account may have another by now: it is learned anew.
+local function learned_of(b, meter, now)
+  local learned = b['learned.' .. meter] or 0
+  return now - (b['learnedAt.' .. meter] or now) < LEARNED_MS and learned or 0
+end
+
 -- The limit that holds: the least of told and learned; a working rate only where neither is known; 0 = none.
 local function limit_of(b, told, meter, now)
-  local limit, learned = told[meter], b['learned.' .. meter] or 0
+  local limit, learned = told[meter], learned_of(b, meter, now)
   if learned > 0 and (limit == 0 or learned < limit) then limit = learned end
   return limit > 0 and limit or working_rate(b, meter, now)
 end

@@ -253,6 +253,35 @@ describe('a 429 that names no limit, where none is known', () => {
   });
 });
 
+describe('a limit that was learned', () => {
+  const HEADERS = { 'x-ratelimit-limit-images': '60', 'x-ratelimit-remaining-images': '59' };
+  const DAY_MS = 86_400_000;
+
+  test('is forgotten when nobody has told it for a day, and calls begin slowly until it is learned anew', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    const hash = kit.keys(prefix).bucket('default', MODEL);
+    for (let index = 0; index < 9; index += 1) await governor.observe(await permitOf(governor), said(HEADERS));
+    expect(await governor.acquire(ask(10))).not.toMatchObject({ permit: { waitMs: 0 } });
+    await kit.redis.hincrbyfloat(hash, 'learnedAt.images', -DAY_MS);
+    await kit.redis.hset(hash, 'tat.images', 0);
+    const waits = [];
+    for (let index = 0; index < 9; index += 1) waits.push(await permitOf(governor));
+    expect(waits.at(-1)?.waitMs).toBeGreaterThan(0);
+    await governor.observe(waits[0] as (typeof waits)[0], said(HEADERS));
+    expect(Number((await bucket(prefix, MODEL))['learnedAt.images'])).toBeGreaterThan(Date.now() - 60_000);
+  });
+
+  test('holds as long as it is told again', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    await governor.observe(await permitOf(governor), said(HEADERS));
+    await kit.redis.hincrbyfloat(kit.keys(prefix).bucket('default', MODEL), 'learnedAt.images', 1_000 - DAY_MS);
+    await governor.observe(await permitOf(governor), said(HEADERS));
+    expect(Number((await bucket(prefix, MODEL))['learnedAt.images'])).toBeGreaterThan(Date.now() - 60_000);
+  });
+});
+
 describe('slow_down', () => {
   const asked = said({});
 

@@ -7,13 +7,16 @@
 -- Returns 1.
 local now = now_ms()
 local facts = cjson.decode(ARGV[1])
+local TOLD_AGAIN_MS = 60000
 
 -- What has been taken keeps its worth: at half the rate it takes twice as long to refill.
 local function learn(b, told, meter, limit)
   local before = limit_of(b, told, meter, now)
   local tat, changes = b['tat.' .. meter] or 0, {}
-  changes['learned.' .. meter] = limit
-  b['learned.' .. meter] = limit
+  changes['learned.' .. meter], changes['learnedAt.' .. meter] = limit, now
+  b['learned.' .. meter], b['learnedAt.' .. meter] = limit, now
+  -- Should it ever be forgotten, calls begin slowly once more.
+  redis.call('HDEL', b.name, 'easedFrom')
   local after = limit_of(b, told, meter, now)
   if before > 0 and after ~= before and tat > now then
     changes['tat.' .. meter] = now + (tat - now) * before / after
@@ -32,7 +35,11 @@ end
 for i, name in ipairs(KEYS) do
   local b, told = read_bucket(name), told_at(i * 5 - 3)
   for _, meter in ipairs(METERS) do
-    local limit, learned = facts.limits[meter], b['learned.' .. meter]
+    local limit, learned = facts.limits[meter], learned_of(b, meter, now)
+    if learned == 0 then learned = nil end
+    if limit and limit == learned and now - (b['learnedAt.' .. meter] or 0) > TOLD_AGAIN_MS then
+      write_bucket(b, { ['learnedAt.' .. meter] = now })
+    end
     -- Headers tell the tightest limit of a call, so a shared one that is known can't be lower.
     if limit and limit ~= learned and (i == 1 or (learned and limit > learned)) then learn(b, told, meter, limit) end
     if i == 1 and facts.remaining[meter] then believe(b, told, meter, facts.remaining[meter], limit) end

@@ -37,7 +37,7 @@ local function note_rates(meter, told_wait)
     changes['seen.' .. each] = is_short and (b['span.' .. each] or 0) * changes.seenFactor or recent_of(b, each, now)
     changes['span.' .. each] = 0
   end
-  if told[meter] > 0 or b['learned.' .. meter] then return end
+  if told[meter] > 0 or learned_of(b, meter, now) > 0 then return end
   changes['base.' .. meter] = working_rate(b, meter, now)
   changes['hint.' .. meter] = hint
   changes['guessAt.' .. meter] = stop_until

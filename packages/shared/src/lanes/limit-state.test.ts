@@ -32,6 +32,12 @@ describe('what a limit allows', () => {
       { limit: 60, source: 'learned', available: 5 },
     ],
     [
+      'told, when the lower one was learned a day ago',
+      told({ images_per_minute: 120 }),
+      { 'learned.images': '60', 'learnedAt.images': String(NOW - 86_400_000) },
+      { limit: 120, source: 'told', available: 10 },
+    ],
+    [
       'the burst as told, less a quarter of a second',
       told({ images_per_minute: 60, burst_seconds: 20.25 }),
       {},

@@ -81,7 +81,7 @@ function toRate(
   isStopped: boolean,
   now: number,
 ): Rate | null {
-  const known = limitOf(kind, bucket, told);
+  const known = limitOf(kind, bucket, told, now);
   if (known === null) return null;
   const stepMs = 60_000 / known.limit;
   const sizeMs = Math.max(stepMs, burstMsOf(told));
@@ -94,10 +94,19 @@ function toRate(
   return { ...known, available: isStopped ? 0 : Math.max(0, available), freeAt };
 }
 
+/** What the upstream has not told for so long the governor has forgotten. */
+const LEARNED_MS = 86_400_000;
+
 /** As in the governor: the least of told and learned, a guess only where neither is known. */
-function limitOf(kind: RateKind, bucket: Bucket, told: ToldLimit | undefined): Pick<Rate, 'limit' | 'source'> | null {
+function limitOf(
+  kind: RateKind,
+  bucket: Bucket,
+  told: ToldLimit | undefined,
+  now: number,
+): Pick<Rate, 'limit' | 'source'> | null {
   const byOperator = told?.[`${kind}_per_minute`] ?? Number.POSITIVE_INFINITY;
-  const byUpstream = Number(bucket[`learned.${kind}`] ?? 0) || Number.POSITIVE_INFINITY;
+  const isForgotten = now - Number(bucket[`learnedAt.${kind}`] ?? now) >= LEARNED_MS;
+  const byUpstream = (isForgotten ? 0 : Number(bucket[`learned.${kind}`] ?? 0)) || Number.POSITIVE_INFINITY;
   const limit = Math.min(byOperator, byUpstream);
   if (Number.isFinite(limit)) return { limit, source: byOperator <= byUpstream ? 'told' : 'learned' };
   const guess = Number(bucket[`working.${kind}`] ?? 0);
