@@ -34,8 +34,8 @@ export interface Run {
 
 /** Kept from run to run: a process that is killed writes nothing to it. */
 const CACHE = fileURLToPath(new URL('../../data/chaos/compile-cache', import.meta.url));
-/** Without any change, after the last fault: locks, leases, the sweep’s second look and a dead link’s two minutes fit in. */
-const STILL_MS = 150_000;
+/** Without any change, after the last fault: locks, leases, the sweep's second look and a dead link's minute fit in. */
+const STILL_MS = 90_000;
 const REST_WITHIN_MS = 300_000;
 
 /** Leaves nothing behind. */

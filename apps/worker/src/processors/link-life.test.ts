@@ -15,8 +15,8 @@ test.each<[string, string, number]>([
 });
 
 test.each<[string, string, number, boolean]>([
-  ['for two minutes', 'https://a.test/1.png', 119_999, true],
-  ['no longer', 'https://a.test/1.png', 120_000, false],
+  ['for a minute', 'https://a.test/1.png', 59_999, true],
+  ['no longer', 'https://a.test/1.png', 60_000, false],
   ['until the end it names', 'https://a.test/1.png?se=2026-11-22T12%3A00%3A03Z', 2_999, true],
   ['not past the end it names', 'https://a.test/1.png?se=2026-11-22T12%3A00%3A03Z', 3_000, false],
 ])('what a link leads to may come yet %s', (_, url, afterMs, expected) => {

@@ -7,7 +7,7 @@ const LINK_LIFE_MS = 3_600_000;
 /** Whatever a link says of itself: its job is to end. */
 const LONGEST_LINK_LIFE_MS = 24 * 3_600_000;
 /** A new image may not have reached every server of its host, and a server's refusal may pass. */
-const SETTLING_MS = 120_000;
+const SETTLING_MS = 60_000;
 
 /** Unix ms: the end a signed link names itself (`se=`, as Azure's do), a day at most; else an hour after the answer. */
 export function linkUntil(url: string, answeredAt: number): number {
