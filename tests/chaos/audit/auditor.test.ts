@@ -67,6 +67,15 @@ test('books in good order have no violation, and the second purchase is counted'
   });
 });
 
+test('an attempt of another call that was not sent is not taken for the one whose outcome is unknown', () => {
+  const books = withJob('again', (book) => {
+    const lost = first(book.attempts);
+    const unsent = { ...lost, call: 1, at: lost.at + 1, outcome: 'failed' as const, code: 'lock_ran_out' };
+    return { ...book, attempts: [lost, unsent, ...book.attempts.slice(1)] };
+  })(goodBooks());
+  expect(kindsOf(books)).toEqual([]);
+});
+
 const DAMAGES: readonly (readonly [kind: string, what: string, damage: Damage])[] = [
   ['job lost', 'a promised job is not there', (books) => ({ ...books, jobs: books.jobs.slice(1) })],
   ['job without end', 'a job is still under way', withJob('good', withStatus('in_progress'))],

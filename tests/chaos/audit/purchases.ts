@@ -53,7 +53,10 @@ function groupOfRequest({ prompt }: LedgerRequest): string {
 
 type Pair = Pick<Purchase, 'request' | 'attempt' | 'job'>;
 
-/** By request id where the attempt has one; the rest in the order of time, each to the newest attempt begun before it. */
+/**
+ * By request id where the attempt has one; the rest in the order of time, each to the newest attempt begun before it. One whose
+ * outcome is said to be unknown comes before one that is said not to have been sent: that is believed while it can be true.
+ */
 function pair(requests: readonly LedgerRequest[], jobs: readonly JobBook[]): Pair[] {
   const rows = jobs.flatMap((job) => job.attempts.map((attempt) => ({ job, attempt })));
   const byId = new Map(rows.flatMap((row) => (row.attempt.requestId === null ? [] : [[row.attempt.requestId, row]])));
@@ -66,7 +69,10 @@ function pair(requests: readonly LedgerRequest[], jobs: readonly JobBook[]): Pai
     .filter(({ id }) => !byId.has(id))
     .toSorted((a, b) => a.at - b.at)
     .map((request): Pair => {
-      const at = left.findLastIndex(({ attempt }) => attempt.at <= request.at && mayHaveKey(attempt, request));
+      const mayBe = ({ attempt }: (typeof left)[number]): boolean =>
+        attempt.at <= request.at && mayHaveKey(attempt, request);
+      const flagged = left.findLastIndex((row) => mayBe(row) && isFlagged(row.attempt));
+      const at = flagged < 0 ? left.findLastIndex(mayBe) : flagged;
       const [row] = at < 0 ? [] : left.splice(at, 1);
       return { request, attempt: row?.attempt ?? null, job: row?.job ?? null };
     });
