@@ -1,12 +1,24 @@
 // One configuration for all packages; `--mode` picks the kind of test: unit (no I/O), integration (real Redis, S3,
 // HTTP in one package), e2e (the whole service as processes).
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const KINDS: Readonly<Record<string, { include: string; file: string; timeoutMs: number; workers: number }>> = {
   unit: { include: '**/*.test.ts', file: 'test', timeoutMs: 10_000, workers: 2 },
   integration: { include: '**/*.integration.test.ts', file: 'test-integration', timeoutMs: 60_000, workers: 2 },
   e2e: { include: '**/*.e2e.test.ts', file: 'test-e2e', timeoutMs: 120_000, workers: 3 },
 };
+
+/** Takes longest by far: with it at the end all others would have to be waited for, and then it alone. */
+const LONGEST = 'chaos.e2e.test.ts';
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLongest = ({ moduleId }: TestSpecification): boolean => moduleId.endsWith(LONGEST);
+    return [...sorted.filter(isLongest), ...sorted.filter((file) => !isLongest(file))];
+  }
+}
 
 export default defineConfig(({ mode }) => {
   const kind = KINDS[mode] ?? KINDS['unit'];
@@ -19,6 +31,7 @@ export default defineConfig(({ mode }) => {
       hookTimeout: kind.timeoutMs,
       maxWorkers: kind.workers,
       pool: 'forks',
+      sequence: { sequencer: LongestFirst },
       reporters: ['default', 'json'],
       outputFile: { json: `.results/${kind.file}.json` },
     },
