@@ -42,10 +42,13 @@ export const UPSTREAM_FAULTS: readonly Fault[] = [
     async act(world) {
       const met = await ofSimulator(world, [{ kind: 'insufficient_quota', count: QUOTA_ANSWERS }]);
       const deadline = performance.now() + OPERATOR_WATCHES_MS;
-      let resumed = 0;
-      while ((resumed === 0 || (await met()) < QUOTA_ANSWERS) && performance.now() < deadline) {
+      let [resumed, isOver] = [0, false];
+      while (!isOver && performance.now() < deadline) {
+        const areMet = (await met()) >= QUOTA_ANSWERS;
         await pause(PAID_AFTER_MS);
+        // The last of the answers may just have paused the key once more.
         if (await resumeKeys(world)) resumed += 1;
+        else isOver = areMet && resumed > 0;
       }
       return async () => (resumed > 0 ? met() : 0);
     },
