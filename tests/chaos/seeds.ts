@@ -4,6 +4,7 @@ export const FAILED_ONCE: readonly number[] = [
   5, // a paid reply given up while it waited to be read; a lane held at a guessed rate after slow_down
   8, // as 33
   9, // none of the service: the auditor took an attempt that was not sent for the one whose outcome is unknown
+  24, // none of the service: the operator left with the upstream key paused, and two states were never reached
   33, // a request sent by a worker whose item was another’s by then: the gate’s answer had been held up
   40, // the same: the worker stood still between the gate and the socket
 ];
