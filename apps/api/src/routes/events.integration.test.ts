@@ -88,7 +88,10 @@ describe('GET /v1/jobs/{id}/events', () => {
     for (const { json } of events) expect(json.data).toMatchObject({ id, status });
     expect(events[1]?.json.id).toBe(`evt_${id.slice(4)}_${events[1]?.json.sequence}`);
     const fromSnapshot = await follow(`/v1/jobs/${id}/events`, { 'last-event-id': events[0]?.id ?? '' });
-    expect(await fromSnapshot.ended).toEqual([events[1]]);
+    // Not to the letter: links are signed anew, and may be of another second.
+    expect((await fromSnapshot.ended).map(({ id: at, json }) => [at, json.id])).toEqual([
+      [events[1]?.id, events[1]?.json.id],
+    ]);
   });
 
   it('answers 204 to a client that has seen the end, so that it stops coming back', async () => {
