@@ -342,11 +342,17 @@ describe('a refused key', () => {
     expect(await one.pauseKey('default', refusal, true)).toBe(600_000);
   });
 
-  test('is probed by one call alone, and goes on when that was accepted', async () => {
+  /** Paused, and its probe is due. */
+  async function pausedKey(): Promise<{ prefix: string; governor: Governor }> {
     const prefix = kit.newPrefix();
     const governor = await kit.open({}, prefix);
     await governor.pauseKey('default', refusal, false);
     await kit.redis.hset(kit.keys(prefix).upstreamKey('default'), 'probeAt', Date.now() - 1);
+    return { prefix, governor };
+  }
+
+  test('is probed by one call alone, and goes on when that was accepted', async () => {
+    const { prefix, governor } = await pausedKey();
     const probe = await permit(governor);
     expect(probe.isProbe).toBe(true);
     expect((await governor.acquire(ask(1))).kind).toBe('paused');
@@ -359,10 +365,7 @@ describe('a refused key', () => {
   });
 
   test('a probe that was told nothing of the key puts the next one off, and doubles nothing', async () => {
-    const prefix = kit.newPrefix();
-    const governor = await kit.open({}, prefix);
-    await governor.pauseKey('default', refusal, false);
-    await kit.redis.hset(kit.keys(prefix).upstreamKey('default'), 'probeAt', Date.now() - 1);
+    const { governor } = await pausedKey();
     await (await permit(governor)).giveBack('used');
     await governor.putOffProbe('default');
     const waiting = await governor.acquire(ask(1));
@@ -372,10 +375,7 @@ describe('a refused key', () => {
   });
 
   test('a probe that was never sent leaves the place to the next', async () => {
-    const prefix = kit.newPrefix();
-    const governor = await kit.open({}, prefix);
-    await governor.pauseKey('default', refusal, false);
-    await kit.redis.hset(kit.keys(prefix).upstreamKey('default'), 'probeAt', Date.now() - 1);
+    const { governor } = await pausedKey();
     await (await permit(governor)).giveBack('unused');
     expect((await permit(governor)).isProbe).toBe(true);
   });
