@@ -44,7 +44,7 @@ export function buildImagesExchange(deps: Deps, largeBodies: LargeBodies): (oper
     if (record === null) throw noSuchJob(submitted.id);
     sayEarlier(reply, submitted);
     void reply.headers({ ...jobHeaders(record), ...deprecationOf(record, deps) });
-    if (hasEnded(record)) return images.outcome(reply, client, record);
+    if (hasEnded(record) && !wantsJob(preference)) return images.outcome(reply, client, record);
     if (isPatient(preference)) throw deps.stopping.signal.aborted ? stopping(record.id) : stillRunning(record.id);
     client.getsFinalReply();
     if (preference.applied !== null) void reply.header('preference-applied', preference.applied);
@@ -64,6 +64,11 @@ export function buildImagesExchange(deps: Deps, largeBodies: LargeBodies): (oper
 /** It waits for the images, however long they take; others take the job instead. */
 function isPatient({ isAsync, waitSeconds }: Preference): boolean {
   return !isAsync && waitSeconds === 0;
+}
+
+/** It takes the job however soon that ends: its caller reads a job, not images. */
+function wantsJob({ isAsync, waitSeconds }: Preference): boolean {
+  return isAsync && waitSeconds === 0;
 }
 
 function waitMsOf(preference: Preference, { config }: Pick<Deps, 'config'>): number {

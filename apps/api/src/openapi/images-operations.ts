@@ -62,7 +62,7 @@ const PREFER: Parameter = {
   name: 'Prefer',
   in: 'header',
   description:
-    '`respond-async`: 202 and the job at once. `wait=N`: 202 and the job after N seconds ' +
+    '`respond-async`: 202 and the job at once, even if it has ended by then. `wait=N`: 202 and the job after N seconds ' +
     `(cut to 1..${LONGEST_WAIT_SECONDS}, at most SYNC_TIMEOUT_MS) unless it has ended. Without: the reply waits for the images.`,
   schema: { type: 'string', examples: ['respond-async'] },
 };

@@ -161,6 +161,16 @@ describe('Prefer', () => {
     expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
   });
 
+  it('respond-async is answered with the job even when that has ended', async () => {
+    const headers = { prefer: 'respond-async', 'idempotency-key': 'ended-soon' };
+    const first = await api.post(URL, CAT, headers);
+    made += 1;
+    await completeJob(api.deps, first.json.id, PICTURE);
+    const again = await api.post(URL, CAT, headers);
+    expect([again.status, again.json.id, again.json.status]).toEqual([202, first.json.id, 'completed']);
+    expect([again.headers.get('preference-applied'), again.headers.get('retry-after')]).toEqual(['respond-async', null]);
+  });
+
   it('wait is answered with the images when they come in time, else with the job', async () => {
     const soon = await exchange(CAT, complete, { prefer: 'wait=30' });
     expect([soon.status, soon.json.data.length]).toEqual([200, 1]);
