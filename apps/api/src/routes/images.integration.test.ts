@@ -168,7 +168,10 @@ describe('Prefer', () => {
     await completeJob(api.deps, first.json.id, PICTURE);
     const again = await api.post(URL, CAT, headers);
     expect([again.status, again.json.id, again.json.status]).toEqual([202, first.json.id, 'completed']);
-    expect([again.headers.get('preference-applied'), again.headers.get('retry-after')]).toEqual(['respond-async', null]);
+    expect([again.headers.get('preference-applied'), again.headers.get('retry-after')]).toEqual([
+      'respond-async',
+      null,
+    ]);
   });
 
   it('wait is answered with the images when they come in time, else with the job', async () => {

@@ -145,7 +145,7 @@ async function fetchLink(
   if (link === null || index === undefined || record.images.has(index)) return null;
   const answeredAt = attempt.answeredAt ?? attempt.at;
   if (Date.now() >= linkUntil(link, answeredAt))
-    return lostImage('its link has expired, and its server was not to be reached before', attempt);
+    return lostImage('its link has expired, and did not lead to it before', attempt);
   const image: ReplyImage = { kind: 'url', url: link, revisedPrompt: row.revisedPrompts?.[place] ?? null };
   const fetched = await fetchImage(deps, attempt, index, image, { answeredAt, signal });
   if (fetched.kind === 'fetched') deps.linkBreaker.worked(record.spec.lane);

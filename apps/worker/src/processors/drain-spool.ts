@@ -35,8 +35,10 @@ const IDLE_MS = 3_000;
 /** While the storage is away: soon at first, then at least every 5 s. */
 const FIRST_PROBE_MS = 250;
 const LONGEST_PROBE_MS = 4_000;
-/** While links or hosts are waited for. */
+/** While links or hosts are waited for; a link is asked less often the longer it leads to nothing, but not in its last moments. */
 const WAITING_MS = 2_000;
+const LONGEST_WAITING_MS = 10_000;
+const LAST_MOMENTS_MS = 30_000;
 const MOST_LISTED = 5_000;
 /** An answer that only its own host has is looked at again after this long. */
 const OTHERS_MS = 30_000;
@@ -58,7 +60,7 @@ export function startDraining(deps: Deps): Drainer {
     failures = deps.breaker.isOpen ? failures + 1 : 0;
     return failures === 0 ? IDLE_MS : Math.min(LONGEST_PROBE_MS, FIRST_PROBE_MS * 2 ** Math.min(failures, 10));
   });
-  const notBefore = new Map<string, number>();
+  const notBefore: Pauses = new Map();
   const rest = repeat(deps, signal, async () => {
     return (await drainOthers(deps, notBefore, signal)) ? WAITING_MS : IDLE_MS;
   });
@@ -227,12 +229,14 @@ function decodeCopy(deps: Deps, id: AnswerId, copy: Buffer): SpooledAnswer | nul
   }
 }
 
+/** What has been looked at, by entry and its time, and when it is looked at again (unix ms). */
+type Pauses = Map<string, { readonly at: number; readonly pauseMs: number }>;
+
 /**
  * Answers whose bytes are neither here nor in Redis: links, and those on other hosts until their time is over. While the
- * storage is away the links of all others too. Whether links are waited for. `notBefore`: what has been looked at, by entry
- * and its time.
+ * storage is away the links of all others too. Whether links are waited for.
  */
-async function drainOthers(deps: Deps, notBefore: Map<string, number>, signal: AbortSignal): Promise<boolean> {
+async function drainOthers(deps: Deps, notBefore: Pauses, signal: AbortSignal): Promise<boolean> {
   await forgetLinks(deps);
   const copied = new Set((await listCopied(deps.steps)).map(entryOf));
   const answers = (await listSpooled(deps.steps, MOST_LISTED)).map((answer) => {
@@ -241,7 +245,7 @@ async function drainOthers(deps: Deps, notBefore: Map<string, number>, signal: A
   const known = new Set(answers.map(({ key }) => key));
   for (const key of notBefore.keys()) if (!known.has(key)) notBefore.delete(key);
   const isOurs = (entry: string): boolean => deps.breaker.isOpen || !copied.has(entry);
-  const due = answers.filter(({ key, entry }) => isOurs(entry) && (notBefore.get(key) ?? 0) <= Date.now());
+  const due = answers.filter(({ key, entry }) => isOurs(entry) && (notBefore.get(key)?.at ?? 0) <= Date.now());
   let isWaiting = false;
   const left = due.values();
   const follow = async (): Promise<void> => {
@@ -249,8 +253,9 @@ async function drainOthers(deps: Deps, notBefore: Map<string, number>, signal: A
       if (signal.aborted) return;
       const end = await oneOf(deps, id, () => drainListed(deps, id, copied.has(entry), signal));
       isWaiting ||= end === 'links';
-      const pauseMs = pauseAfter(end);
-      if (pauseMs > 0) notBefore.set(key, Math.min(Date.now() + pauseMs, Math.max(until, Date.now())));
+      const now = Date.now();
+      const pauseMs = pauseAfter(end, notBefore.get(key)?.pauseMs ?? 0, until - now);
+      if (pauseMs > 0) notBefore.set(key, { at: Math.min(now + pauseMs, Math.max(until, now)), pauseMs });
     }
   };
   await Promise.all(Array.from({ length: LINKS_AT_ONCE }, follow));
@@ -264,10 +269,12 @@ async function forgetLinks({ linkBreaker, steps }: Deps): Promise<void> {
   linkBreaker.settled(pending.filter((_, place) => untils[place] === null));
 }
 
-function pauseAfter(end: Drained | 'failed' | null): number {
+/** ms; 0 = none. `beforeMs`: the pause before this look; `leftMs`: until the answer's time is over. */
+function pauseAfter(end: Drained | 'failed' | null, beforeMs: number, leftMs: number): number {
   if (end === 'host') return OTHERS_MS;
   if (end === 'failed') return FAILED_MS;
-  return end === 'links' ? WAITING_MS : 0;
+  if (end !== 'links') return 0;
+  return leftMs < LAST_MOMENTS_MS ? WAITING_MS : Math.min(LONGEST_WAITING_MS, Math.max(WAITING_MS, beforeMs * 1.5));
 }
 
 async function drainListed(deps: Deps, id: AnswerId, isCopied: boolean, signal: AbortSignal): Promise<Drained | null> {

@@ -11,7 +11,7 @@ import { StorageError } from '@darkroom/shared/images/store.ts';
 import type { AttemptRow, ImageRow, JobRecord, StoredError } from '@darkroom/shared/jobs/record.ts';
 import type { Deps } from '../deps.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
-import { isSettling } from './link-life.ts';
+import { linkUntil } from './link-life.ts';
 
 export interface ImageBytes {
   readonly index: number;
@@ -28,7 +28,7 @@ export interface LostImage {
 export type Fetched =
   | { readonly kind: 'fetched'; readonly image: ImageBytes }
   | LostImage
-  /** Not now: the link's host is away. */
+  /** Not now: the link's host is away, or has no image yet. */
   | { readonly kind: 'unfetched'; readonly reason: string };
 
 export type Kept =
@@ -39,7 +39,10 @@ export type Kept =
 
 type AttemptFacts = Pick<AttemptRow, 'requestId' | 'costMicroUsd'>;
 
-/** Follows a link, once. What is not there soon after the answer (`answeredAt`, unix ms) may only not be there yet. */
+/**
+ * Follows a link, once. Until the link's end what is not there may come yet: a new image may not have reached every server of
+ * its host, and a refusal may pass. `answeredAt`: unix ms.
+ */
 export async function fetchImage(
   deps: Deps,
   facts: AttemptFacts,
@@ -51,7 +54,7 @@ export async function fetchImage(
   if (image.kind === 'bytes') return { kind: 'fetched', image: { index, revisedPrompt, bytes: image.bytes } };
   const download = await downloadResult(deps.resultAgent, image.url, signal === undefined ? {} : { signal });
   if (download.kind === 'ok') return { kind: 'fetched', image: { index, revisedPrompt, bytes: download.bytes } };
-  const mayCome = download.kind === 'gone' && isSettling(image.url, answeredAt, Date.now());
+  const mayCome = download.kind === 'gone' && Date.now() < linkUntil(image.url, answeredAt);
   if (download.kind === 'retry' || mayCome) return { kind: 'unfetched', reason: download.reason };
   return lostImage(download.reason, facts);
 }

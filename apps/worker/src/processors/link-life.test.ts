@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isSettling, linksOf, linkUntil } from './link-life.ts';
+import { linksOf, linkUntil } from './link-life.ts';
 
 const NOW = Date.parse('2026-11-22T12:00:00Z');
 const HOUR_MS = 3_600_000;
@@ -12,15 +12,6 @@ test.each<[string, string, number]>([
   ['is no URL', 'nonsense', NOW + HOUR_MS],
 ])('a link that %s', (_, url, until) => {
   expect(linkUntil(url, NOW)).toBe(until);
-});
-
-test.each<[string, string, number, boolean]>([
-  ['for a minute', 'https://a.test/1.png', 59_999, true],
-  ['no longer', 'https://a.test/1.png', 60_000, false],
-  ['until the end it names', 'https://a.test/1.png?se=2026-11-22T12%3A00%3A03Z', 2_999, true],
-  ['not past the end it names', 'https://a.test/1.png?se=2026-11-22T12%3A00%3A03Z', 3_000, false],
-])('what a link leads to may come yet %s', (_, url, afterMs, expected) => {
-  expect(isSettling(url, NOW, NOW + afterMs)).toBe(expected);
 });
 
 test('an answer’s links hold as long as the longest of them, in the order of its images', () => {

@@ -6,18 +6,11 @@ import type { ReplyImage } from '../upstream/reply.ts';
 const LINK_LIFE_MS = 3_600_000;
 /** Whatever a link says of itself: its job is to end. */
 const LONGEST_LINK_LIFE_MS = 24 * 3_600_000;
-/** A new image may not have reached every server of its host, and a server's refusal may pass. */
-const SETTLING_MS = 60_000;
 
 /** Unix ms: the end a signed link names itself (`se=`, as Azure's do), a day at most; else an hour after the answer. */
 export function linkUntil(url: string, answeredAt: number): number {
   const named = URL.canParse(url) ? Date.parse(new URL(url).searchParams.get('se') ?? '') : Number.NaN;
   return Number.isNaN(named) ? answeredAt + LINK_LIFE_MS : Math.min(named, answeredAt + LONGEST_LINK_LIFE_MS);
-}
-
-/** Whether what a link does not lead to now may come yet, for all that is known at `now`, unix ms. */
-export function isSettling(url: string, answeredAt: number, now: number): boolean {
-  return now < Math.min(linkUntil(url, answeredAt), answeredAt + SETTLING_MS);
 }
 
 /** null for an answer without links. */
