@@ -6,12 +6,12 @@
 --   tat.<meter>       when all that was taken will have been refilled (GCRA)
 --   slack.<meter>, slackBefore.<meter>, slackAt   how much of a share given back late may be used again, see `give_back`
 --   learned.<meter>, learnedAt.<meter>   limit the upstream told in headers or a 429, and when it last did
---   seen.<meter>, hint.<meter>, base.<meter>, guessAt.<meter>   for a guess where no limit is known, see working-rate.lua;
---     working.<meter> is what was guessed when last something was taken, for those who only read
+--   seen.<meter>, hint.<meter>, call.<meter>, base.<meter>, guessAt.<meter>   for a guess where no limit is known, see
+--     working-rate.lua; working.<meter> is what was guessed when last something was taken, for those who only read
 --   total.<meter>     all that was ever taken and neither given back nor refused
 --   recent.<meter>, recentAt   the same of about the last minute: decays by RECENT_MS
---   span.<meter>, spanAt       the same since the last stop was over, and when that was · seenFactor: what one image of the
---     span before the stop is in a minute
+--   span.<meter>, spanAt       the same since the upstream's stock was empty: at the last 429, or when it said to have the
+--     refused call's worth again · seenFactor: what one image of the span before that 429 is in a minute
 --   easedFrom         when calls began to start without a known limit, see slow-start.lua
 --   slowCap, slowAt   calls under way since a `slow_down`, and since when
 -- GUARANTEE: over any span of t ms, no more starts than limit · t / 60000 + size, where size is the burst, at least one call.
@@ -52,10 +52,11 @@ local function learned_of(b, meter, now)
 end
 
 -- The limit that holds: the least of told and learned; a working rate only where neither is known; 0 = none.
-local function limit_of(b, told, meter, now)
+-- `at`: when the call would start, if not now: a guess that grows is meant for then.
+local function limit_of(b, told, meter, now, at)
   local limit, learned = told[meter], learned_of(b, meter, now)
   if learned > 0 and (limit == 0 or learned < limit) then limit = learned end
-  return limit > 0 and limit or working_rate(b, meter, now)
+  return limit > 0 and limit or working_rate(b, meter, at or now)
 end
 
 -- What a call of `weight` means to a meter of this limit: nil when the meter does not count it, else
@@ -64,7 +65,7 @@ end
 --   start  when it may start
 --   limit  what the meter lets through a minute
 local function place_of(b, told, meter, weight, now)
-  local limit = limit_of(b, told, meter, now)
+  local limit = limit_of(b, told, meter, now, math.max(now, (b['tat.' .. meter] or 0) - told.burst))
   if limit == 0 or weight == 0 then return nil end
   local step = 60000 / limit
   local share = math.min(weight, limit) * step

@@ -206,22 +206,61 @@ describe('a 429 that names no limit, where none is known', () => {
     expect(await workingRate(prefix)).toBeCloseTo(48, 0); // two images in 2.5 s
   });
 
-  test('doubles its first guess every 10 s, a minute long', async () => {
-    const rateAfter = async (ms: number) => {
-      const now = Date.now();
-      const { rate } = await openAfter({ notBefore: now - ms, 'guessAt.images': now - ms, 'seen.images': 100 });
-      return rate();
-    };
-    expect(await rateAfter(0)).toBeCloseTo(100, -1);
-    expect(await rateAfter(20_000)).toBeCloseTo(400, -1);
-    expect(await rateAfter(60_000)).toBeCloseTo(6_400, -1);
-    expect(await rateAfter(3_600_000)).toBeCloseTo(6_400, -1);
+  test('that waits too briefly to say so in its text lowers no guess', async () => {
+    const waits = ['0.03', '0.00', '0.04', '0.00'];
+    for (const order of [waits, waits.toReversed()]) {
+      const prefix = kit.newPrefix();
+      const governor = await kit.open({}, prefix);
+      const sent = await Promise.all(order.map(() => permitOf(governor)));
+      for (const [index, permit] of sent.entries()) {
+        await refuse(governor, permit, said({}, `Please try again after ${order[index]} seconds.`));
+      }
+      expect(await workingRate(prefix)).toBeCloseTo(1_500, 0); // one image in 0.04 s
+    }
   });
 
-  test('once there is a rate, goes by what has passed since the last stop, within half of it', async () => {
+  const rateAfter = async (ms: number, seen: number, more: Readonly<Record<string, number>> = {}) => {
+    const now = Date.now();
+    const since = { notBefore: now - ms, 'guessAt.images': now - ms, 'hint.images': 1 };
+    return (await openAfter({ ...since, 'seen.images': seen, ...more })).rate();
+  };
+
+  /** Asked for up to a second late, in which a guess grows by a quarter. */
+  const expectGrown = (rate: number, to: number) => {
+    expect(rate).toBeGreaterThan(to * 0.99);
+    expect(rate).toBeLessThan(to * 1.25);
+  };
+
+  test('doubles its first guess every 3 s, six times', async () => {
+    expectGrown(await rateAfter(0, 100), 100);
+    expectGrown(await rateAfter(6_000, 100), 400);
+    expect(await rateAfter(18_000, 100)).toBeCloseTo(6_400, 0);
+    expect(await rateAfter(3_600_000, 100)).toBeCloseTo(6_400, 0);
+  });
+
+  test('waits with that for three calls to go well, 10 s at most', async () => {
+    expectGrown(await rateAfter(18_000, 30), 240); // three in 6 s
+    expectGrown(await rateAfter(30_000, 5), 40);
+    expectGrown(await rateAfter(20_000, 100, { 'call.images': 10 }), 400);
+  });
+
+  test('lets calls that start later start at the rate of then', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    await refuse(governor, await permitOf(governor), said({ 'retry-after-ms': '200' })); // 300 a minute
+    const starts: number[] = [];
+    for (let index = 0; index < 30; index += 1) starts.push((await permitOf(governor)).receipt.start);
+    const between = (one: number, other: number) => (starts[other] ?? 0) - (starts[one] ?? 0);
+    // 5 a second, and twice as many 3 s later: 22 calls. At the rate of the first they take 4.4 s.
+    expect(between(0, 22)).toBeGreaterThan(2_800);
+    expect(between(0, 22)).toBeLessThan(3_300);
+    expect(between(20, 29)).toBeLessThan(1_000);
+  });
+
+  test('once there is a rate, goes by what has passed since the 429 before, within half of it', async () => {
     const second = async (fields: Readonly<Record<string, number>>) => {
       const now = Date.now();
-      const since = { notBefore: now - 10_000, spanAt: now - 10_000, 'guessAt.images': now - 10_000 };
+      const since = { notBefore: now - 3_000, spanAt: now - 10_000, 'guessAt.images': now - 3_000 };
       // A first guess of 100, which has doubled to 200.
       const { governor, rate } = await openAfter({ ...since, 'seen.images': 100, ...fields });
       const permit = await permitOf(governor);
@@ -231,6 +270,22 @@ describe('a 429 that names no limit, where none is known', () => {
     expect(await second({ 'span.images': 25 })).toBeCloseTo(150, -1); // 25 in 10 s
     expect(await second({ 'span.images': 100 })).toBeCloseTo(190, -1); // 5 % less than it was
     expect(await second({ 'span.images': 12 })).toBeCloseTo(100, -1); // never less than half
+  });
+
+  test('counts what passes from the refusal on, not from the end of a stop that is longer than was asked for', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    await refuse(governor, await permitOf(governor), said({ 'retry-after-ms': '100' })); // 600 a minute; stopped for a second
+    // 3.5 s later, of which one was the stop.
+    const hash = kit.keys(prefix).bucket('default', MODEL);
+    for (const field of ['notBefore', 'spanAt', 'guessAt.images', 'tat.images']) {
+      await kit.redis.hincrbyfloat(hash, field, -3_500);
+    }
+    for (let index = 0; index < 35; index += 1) await (await permitOf(governor)).giveBack('used');
+    await refuse(governor, await permitOf(governor), said({ 'retry-after-ms': '100' }));
+    const rate = await workingRate(prefix);
+    expect(rate).toBeGreaterThan(500); // 35 in 3.5 s
+    expect(rate).toBeLessThan(650);
   });
 
   test('after that grows by 5 % a minute', async () => {

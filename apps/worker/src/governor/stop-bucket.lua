@@ -25,21 +25,22 @@ local is_news = stop_until > (b.notBefore or 0) + 1000 and not (is_late and tonu
 
 -- What the working rate is made of: frozen when the stop begins, the hint when a further 429 says so.
 local function note_rates(meter, told_wait)
-  local hint = told_wait > 0 and weights[meter] * 60000 / told_wait or 60000 / wait
-  if is_late or not is_news or now < (b.spanAt or 0) then
-    if b['hint.' .. meter] then changes['hint.' .. meter] = math.min(hint, b['hint.' .. meter]) end
+  local hint = told_wait > 0 and weights[meter] * 60000 / told_wait or 0
+  if is_late or not is_news or now < (b.notBefore or 0) then
+    local before = b['hint.' .. meter]
+    if before and hint > 0 then changes['hint.' .. meter] = before > 0 and math.min(hint, before) or hint end
     return
   end
   local span_ms = math.max(1000, now - (b.spanAt or 0))
   local is_short = span_ms < RECENT_MS
-  changes.seenFactor, changes.spanAt = is_short and 60000 / span_ms or 1, stop_until
+  changes.seenFactor, changes.spanAt = is_short and 60000 / span_ms or 1, now + math.min(told_wait, wait)
   for _, each in ipairs(METERS) do
     changes['seen.' .. each] = is_short and (b['span.' .. each] or 0) * changes.seenFactor or recent_of(b, each, now)
     changes['span.' .. each] = 0
   end
   if told[meter] > 0 or learned_of(b, meter, now) > 0 then return end
   changes['base.' .. meter] = working_rate(b, meter, now)
-  changes['hint.' .. meter] = hint
+  changes['hint.' .. meter], changes['call.' .. meter] = hint, weights[meter]
   changes['guessAt.' .. meter] = stop_until
 end
 if ARGV[8] ~= '' then note_rates(ARGV[8], tonumber(ARGV[9])) end
