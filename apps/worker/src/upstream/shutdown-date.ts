@@ -1,7 +1,6 @@
 // Asks the upstream for a model's day of shutdown: `GET /models/{id}` has had `shutdown_date` since October 2026
 // (developers.openai.com/api/docs/deprecations, read 2026-11-22). Costs nothing and counts against no image limit.
-import OpenAI, { APIError } from 'openai';
-import { Agent, fetch as undiciFetch } from 'undici';
+import { Agent, request } from 'undici';
 import { z } from 'zod';
 
 const ASK_TIMEOUT_MS = 10_000;
@@ -24,26 +23,19 @@ const told = z.object({ shutdown_date: z.iso.date() });
 
 export function openModelCatalog(options: { readonly apiKey: string; readonly baseUrl: string }): ModelCatalog {
   const agent = new Agent({ connect: { timeout: ASK_TIMEOUT_MS }, maxResponseSize: LARGEST_REPLY_BYTES });
-  const client = new OpenAI({
-    apiKey: options.apiKey,
-    baseURL: options.baseUrl,
-    maxRetries: 0,
-    timeout: ASK_TIMEOUT_MS,
-    fetch: undiciFetch as unknown as typeof fetch,
-    fetchOptions: { dispatcher: agent, redirect: 'manual' } as never,
-    logLevel: 'off',
-  });
+  const ask = async (modelId: string, signal: AbortSignal): Promise<ToldShutdown> => {
+    const url = `${options.baseUrl.replace(/\/+$/, '')}/models/${encodeURIComponent(modelId)}`;
+    const headers = { authorization: `Bearer ${options.apiKey}`, accept: 'application/json' };
+    const { statusCode: status, body } = await request(url, { dispatcher: agent, signal, headers });
+    const text = await body.text();
+    const date = status === 200 ? readDate(text) : null;
+    return date === null ? { kind: 'none', status } : { kind: 'date', date };
+  };
   return {
     async askShutdownDate(modelId, signal) {
-      const withinTime = AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)]);
       try {
-        const { data, response } = await client.models.retrieve(modelId, { signal: withinTime }).withResponse();
-        const reply = told.safeParse(data);
-        return reply.success
-          ? { kind: 'date', date: reply.data.shutdown_date }
-          : { kind: 'none', status: response.status };
+        return await ask(modelId, AbortSignal.any([signal, AbortSignal.timeout(ASK_TIMEOUT_MS)]));
       } catch (error) {
-        if (error instanceof APIError && error.status !== undefined) return { kind: 'none', status: error.status };
         return { kind: 'failed', error };
       }
     },
@@ -51,4 +43,14 @@ export function openModelCatalog(options: { readonly apiKey: string; readonly ba
       await agent.destroy();
     },
   };
+}
+
+/** null when the reply tells none, or is no JSON. */
+function readDate(text: string): string | null {
+  try {
+    const reply = told.safeParse(JSON.parse(text));
+    return reply.success ? reply.data.shutdown_date : null;
+  } catch {
+    return null; // whatever it is, it is no day
+  }
 }
