@@ -10,8 +10,9 @@
 --     working-rate.lua; working.<meter> is what was guessed when last something was taken, for those who only read
 --   total.<meter>     all that was ever taken and neither given back nor refused
 --   recent.<meter>, recentAt   the same of about the last minute: decays by RECENT_MS
---   span.<meter>, spanAt       the same since the upstream's stock was empty: at the last 429, or when it said to have the
---     refused call's worth again · seenFactor: what one image of the span before that 429 is in a minute
+--   span.<meter>, spanAt, spanEpoch   the same since the upstream's stock was empty: at a 429, or when that said to have the
+--     refused call's worth again; of permits from that epoch on · seenFrom, seenUntil, seenFactor: the epochs of what `seen`
+--     counts, and what one image of it is in a minute
 --   easedFrom         when calls began to start without a known limit, see slow-start.lua
 --   slowCap, slowAt   calls under way since a `slow_down`, and since when
 -- GUARANTEE: over any span of t ms, no more starts than limit · t / 60000 + size, where size is the burst, at least one call.
@@ -97,13 +98,14 @@ end
 
 -- Counts what was taken (sign 1), or was taken and then not used (-1), by a permit of this epoch.
 local function count(b, weights, sign, epoch, now, changes)
-  local span, worth = 'span.', 1
-  if epoch ~= (b.epoch or 0) then span, worth = 'seen.', b.seenFactor or 1 end
+  local in_span = epoch >= (b.spanEpoch or 0)
+  local in_seen = b.seenUntil and epoch >= b.seenFrom and epoch <= b.seenUntil
   for _, meter in ipairs(METERS) do
     local weight = sign * weights[meter]
     changes['total.' .. meter] = math.max(0, (b['total.' .. meter] or 0) + weight)
     changes['recent.' .. meter] = math.max(0, recent_of(b, meter, now) + weight)
-    changes[span .. meter] = math.max(0, (b[span .. meter] or 0) + weight * worth)
+    if in_span then changes['span.' .. meter] = math.max(0, (b['span.' .. meter] or 0) + weight) end
+    if in_seen then changes['seen.' .. meter] = math.max(0, (b['seen.' .. meter] or 0) + weight * b.seenFactor) end
   end
   changes.recentAt = now
 end

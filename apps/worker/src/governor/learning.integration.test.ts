@@ -288,6 +288,37 @@ describe('a 429 that names no limit, where none is known', () => {
     expect(rate).toBeLessThan(650);
   });
 
+  test('counts what passed in less than 5 s on to the next 429, so that few calls make no rate', async () => {
+    const prefix = kit.newPrefix();
+    const governor = await kit.open({}, prefix);
+    const hash = kit.keys(prefix).bucket('default', MODEL);
+    const later = async (ms: number) => {
+      for (const field of ['notBefore', 'spanAt', 'guessAt.images', 'tat.images']) {
+        await kit.redis.hincrbyfloat(hash, field, -ms);
+      }
+    };
+    const pass = async (count: number) => {
+      for (let index = 0; index < count; index += 1) await (await permitOf(governor)).giveBack('used');
+    };
+    const waits = said({ 'retry-after-ms': '100' }); // 600 a minute
+    await refuse(governor, await permitOf(governor), waits);
+    await later(4_000);
+    await pass(40);
+    const asleep = await permitOf(governor);
+    await refuse(governor, await permitOf(governor), waits);
+    // Of the one second since, in which processes stood still, not enough came through.
+    await later(2_000);
+    await pass(10);
+    await refuse(governor, await permitOf(governor), waits);
+    expect(Number((await bucket(prefix, MODEL))['seen.images'])).toBeGreaterThan(450); // 51 in 6 s
+    // What is given back was never seen.
+    const before = Number((await bucket(prefix, MODEL))['seen.images']);
+    await asleep.giveBack('unused');
+    const after = Number((await bucket(prefix, MODEL))['seen.images']);
+    expect(before - after).toBeCloseTo(before / 51, 0);
+    expect(await bucket(prefix, MODEL)).toMatchObject({ 'span.images': '0' });
+  });
+
   test('after that grows by 5 % a minute', async () => {
     const { rate } = await openAfter({ 'seen.images': 300, 'base.images': 200 });
     expect(await rate()).toBeCloseTo(190 * 1.05 ** 10, 0);

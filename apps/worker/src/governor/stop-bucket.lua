@@ -7,6 +7,8 @@
 --       meter a rate is guessed for ('' = none: `slow_down` says nothing of a rate), told wait ms (0 = none), then images, requests, tokens a minute as told, burst ms, concurrency,
 --       epoch of the bucket when the refused call took its permit ('' = the permit had no part of this bucket)
 -- Returns 1 when this stopped it or made the stop longer, else 0.
+local LEAST_SPAN_MS = 5000
+local LEAST_SPAN_CALLS = 20
 local now = now_ms()
 local wait, told = tonumber(ARGV[1]), told_at(10)
 local weights = { images = tonumber(ARGV[2]), requests = 1, tokens = tonumber(ARGV[3]) }
@@ -33,10 +35,15 @@ local function note_rates(meter, told_wait)
   end
   local span_ms = math.max(1000, now - (b.spanAt or 0))
   local is_short = span_ms < RECENT_MS
-  changes.seenFactor, changes.spanAt = is_short and 60000 / span_ms or 1, now + math.min(told_wait, wait)
+  changes.seenFrom, changes.seenUntil = is_short and b.spanEpoch or 0, b.epoch or 0
+  changes.seenFactor = is_short and 60000 / span_ms or 1
   for _, each in ipairs(METERS) do
     changes['seen.' .. each] = is_short and (b['span.' .. each] or 0) * changes.seenFactor or recent_of(b, each, now)
-    changes['span.' .. each] = 0
+  end
+  -- Of seconds, or of a few calls, no rate can be told well: they count for the next one too.
+  if not is_short or (span_ms >= LEAST_SPAN_MS and (b['span.requests'] or 0) >= LEAST_SPAN_CALLS) then
+    changes.spanAt, changes.spanEpoch = now + math.min(told_wait, wait), (b.epoch or 0) + 1
+    for _, each in ipairs(METERS) do changes['span.' .. each] = 0 end
   end
   if told[meter] > 0 or learned_of(b, meter, now) > 0 then return end
   changes['base.' .. meter] = working_rate(b, meter, now)
