@@ -101,6 +101,8 @@ const SCENARIOS: readonly Scenario[] = [
   ...KNOWLEDGE.map((knowledge) => darkroom(knowledge, 300, 4, { name: `mixed-${knowledge}`, mix: MIXED })),
   darkroom('told', 300, 4, { name: 'accounts', secondShare: 0.2 }),
   darkroom('told', 300, 4, { name: 'accounts-mixed', secondShare: 0.2, mix: MIXED }),
+  // At a high limit a second of the bucket that nobody was told of is much of the whole time.
+  ...WORKERS.map((workers) => darkroom('told', 1_500, workers, { name: 'told-burst', burstSeconds: BUCKET_SECONDS })),
   // The upstream's bucket holds just what Darkroom takes it to hold, so that a late packet is enough for a 429.
   ...LIMITS.map((limit) => darkroom('told', limit, 4, { name: 'exact', upstream: { bucketSeconds: BURST_SECONDS } })),
   darkroom('told', 300, 4, { name: 'minute', upstream: { bucketSeconds: 60 } }),
