@@ -85,3 +85,12 @@ test('while S3 is away readyz says so; a killed API finds everything again after
   await s3.clearFaults();
   await until('readyz is 200', async () => (await stack.api.request('GET', '/readyz')).status === 200);
 });
+
+test('a worker on an S3 server without conditional puts says so at its start; on another it says nothing', async () => {
+  const warning = /no conditional puts/;
+  expect(stack.lines.some((line) => warning.test(line))).toBe(false);
+  await s3.fault({ kind: 'overlook_conditions', operation: 'Put' });
+  const worker = await stack.replaceWorkers({});
+  await worker.line(warning);
+  expect((await stack.api.run()).status).toBe('completed');
+});

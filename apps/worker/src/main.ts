@@ -7,6 +7,7 @@ import { type Deps, openDeps } from './deps.ts';
 import { startHttp } from './http.ts';
 import { watchLimitChanges } from './limit-changes.ts';
 import { startBatches } from './processors/batches/run-batches.ts';
+import { startCheckingStorage } from './processors/check-storage.ts';
 import { startDraining } from './processors/drain-spool.ts';
 import { startRefreshingShutdownDates } from './processors/refresh-shutdown-dates.ts';
 import { startSweep } from './processors/sweep.ts';
@@ -30,6 +31,7 @@ async function main(): Promise<void> {
   // What a restart finds comes before new calls; a server that does not answer must not keep them from starting.
   await within(FIRST_DRAIN_MS, drainer.firstLook);
   const lanes = startLaneWorkers(deps, connection);
+  const storageCheck = startCheckingStorage(deps);
   const sweep = startSweep(deps);
   const shutdownDates = startRefreshingShutdownDates(deps);
   const batches = startBatches(deps);
@@ -42,7 +44,7 @@ async function main(): Promise<void> {
   await firstStopSignal();
   process.once('SIGTERM', exitNow).once('SIGINT', exitNow);
   deps.log.info({ underWay: deps.slots.taken }, 'worker stops: no new calls');
-  const parts = [lanes, drainer, sweep, shutdownDates, batches, announcer, webhooks];
+  const parts = [lanes, drainer, storageCheck, sweep, shutdownDates, batches, announcer, webhooks];
   const isClean = await within(config.SHUTDOWN_TIMEOUT_MS, Promise.all(parts.map((part) => part.stop())));
   if (!isClean) return leaveOpen(deps);
   http?.close();

@@ -15,6 +15,7 @@ import type { Keys } from '../base/keys.ts';
 import { type ImageStore, StorageError } from './store.ts';
 
 export const MARK_KEY = 'darkroom.json';
+const AS_JSON = { contentType: 'application/json' };
 
 const markSchema = z.object({ id: z.string().min(1), books: z.array(z.string()) });
 type Mark = z.infer<typeof markSchema>;
@@ -94,6 +95,17 @@ export async function renewMark({ redis, keys, store }: MarkDeps): Promise<void>
   if (id !== null) await writeMark(store, compare(id, await readMark(store)));
 }
 
+/**
+ * Whether the storage refuses to put an object where there is one, as `putNew` asks; tried with the mark as it is. Throws
+ * StorageError when it is not there or not ours.
+ */
+export async function keepsFirst({ redis, keys, store }: MarkDeps): Promise<boolean> {
+  const id = await redis.hget(keys.storage, 'id');
+  if (id === null) return true;
+  const bytes = toBytes(compare(id, await readMark(store)));
+  return !(await store.putNew([{ key: MARK_KEY, bytes, ...AS_JSON }]));
+}
+
 /** Whether nobody but this Redis has ever used the storage: then what it knows nothing of belongs to nobody. */
 export async function isOursAlone({ redis, keys, store }: MarkDeps): Promise<boolean> {
   const [mark, books] = [await readMark(store), await redis.hget(keys.storage, 'books')];
@@ -111,7 +123,11 @@ function compare(id: string, mark: Mark | null): Mark {
 }
 
 async function writeMark(store: ImageStore, mark: Mark): Promise<void> {
-  await store.put(MARK_KEY, Buffer.from(`${JSON.stringify(mark)}\n`), { contentType: 'application/json' });
+  await store.put(MARK_KEY, toBytes(mark), AS_JSON);
+}
+
+function toBytes(mark: Mark): Uint8Array {
+  return Buffer.from(`${JSON.stringify(mark)}\n`);
 }
 
 async function readMark(store: ImageStore): Promise<Mark | null> {

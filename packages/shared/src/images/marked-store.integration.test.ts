@@ -205,6 +205,27 @@ describe.each([
   });
 });
 
+test.each([
+  ['overlooks them', { kind: 'overlook_conditions' }],
+  ['refuses them', { kind: 'status', params: { status: 501, code: 'NotImplemented' }, count: 1 }],
+])('an S3 server without conditional puts is found out: it %s', async (_says, fault) => {
+  const store = buildMarkedStore({ redis: server.redis, keys, store: await onS3('a') });
+  await store.put(KEY, BYTES, PNG);
+  const mark = Buffer.from((await (await onS3('a')).read(MARK_KEY)) ?? []);
+  expect(await store.keepsFirst()).toBe(true);
+  const body = JSON.stringify({ ...fault, operation: 'Put' });
+  expect((await fetch(`${s3.url}/_sim/faults`, { method: 'POST', body })).ok).toBe(true);
+  expect(await store.keepsFirst()).toBe(false);
+  expect((await fetch(`${s3.url}/_sim/faults`, { method: 'DELETE' })).ok).toBe(true);
+  expect(Buffer.from((await (await onS3('a')).read(MARK_KEY)) ?? [])).toEqual(mark);
+});
+
+test('a disk has them', async () => {
+  const store = buildMarkedStore({ redis: server.redis, keys, store: await onDisk('a') });
+  await store.put(KEY, BYTES, PNG);
+  expect(await store.keepsFirst()).toBe(true);
+});
+
 test('a folder that loses its disk under a running process takes nothing more, and is believed again when it is back', async () => {
   const [root, away] = [join(folder, 'a'), join(folder, 'away')];
   const store = buildMarkedStore({ redis: server.redis, keys, store: await onDisk('a') });

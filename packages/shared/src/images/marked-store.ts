@@ -1,7 +1,7 @@
 // A store that is believed only while it bears its mark (mark.ts). "Not there" is said after a look at the mark, and on a
 // disk nothing is written without one before and after: a folder whose disk is gone takes everything and keeps nothing.
 import type { Readable } from 'node:stream';
-import { isOursAlone, MARK_KEY, type MarkDeps, renewMark, settleMark } from './mark.ts';
+import { isOursAlone, keepsFirst, MARK_KEY, type MarkDeps, renewMark, settleMark } from './mark.ts';
 import type {
   ByteRange,
   ImageStore,
@@ -19,6 +19,8 @@ export interface MarkedStore extends ImageStore {
   assertOurs(): Promise<void>;
   /** Whether no other installation, and no other Redis of this one, has ever used it. */
   isOursAlone(): Promise<boolean>;
+  /** Whether `putNew` replaces nothing here. Some S3 servers know no conditional puts. Throws StorageError as `assertOurs`. */
+  keepsFirst(): Promise<boolean>;
   /** Makes the mark young again. Throws StorageError when it is not there or not ours. */
   renewMark(): Promise<void>;
 }
@@ -63,6 +65,11 @@ class StoreWithMark implements MarkedStore {
   async isOursAlone(): Promise<boolean> {
     await this.assertOurs();
     return await isOursAlone(this.#deps);
+  }
+
+  async keepsFirst(): Promise<boolean> {
+    await this.assertOurs(0);
+    return await keepsFirst(this.#deps);
   }
 
   async renewMark(): Promise<void> {

@@ -1,5 +1,6 @@
 // An object into S3 only where there is none (`If-None-Match: *`). Servers that do not know such a condition either refuse it,
-// then it is left out from there on, or overlook it: with both an object that is there is replaced.
+// then it is left out from there on, or overlook it: with both an object that is there is replaced, which workers find out
+// and say at their start (`keepsFirst`).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PutObjectCommand, type PutObjectCommandInput, type S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 
@@ -12,13 +13,6 @@ const CONFLICT_PAUSE_MS = 50;
 
 export function buildPutNew(client: S3Client): PutNew {
   let isRefused = false;
-  const refuse = (): void => {
-    if (isRefused) return;
-    isRefused = true;
-    process.emitWarning('The S3 server has no conditional puts: a late put of an image may replace a newer one.', {
-      code: 'DARKROOM_NO_CONDITIONAL_PUT',
-    });
-  };
   const putOver: PutNew = async (object, abortSignal) => {
     await client.send(new PutObjectCommand(object), { abortSignal });
     return true;
@@ -28,7 +22,7 @@ export function buildPutNew(client: S3Client): PutNew {
     const answer = await putUnlessThere(client, object, abortSignal);
     if (answer !== 'refused') return answer === 'put';
     await putOver(object, abortSignal);
-    refuse();
+    isRefused = true;
     return true;
   };
 }

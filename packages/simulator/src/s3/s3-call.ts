@@ -19,6 +19,8 @@ export interface S3Call {
   store: ObjectStore;
   uploads: MultipartUploads;
   verified: Verified;
+  /** Set by the fault `overlook_conditions`: a write is not conditional. */
+  overlooksConditions: boolean;
   /** Set by the `slow` fault. */
   bytesPerSecond: number | null;
   closing: AbortSignal;

@@ -8,7 +8,15 @@ import { errorXml } from './s3-error.ts';
 export const S3_OPERATIONS = ['Put', 'Get', 'Head', 'Delete', 'List'] as const;
 export type S3Operation = (typeof S3_OPERATIONS)[number];
 
-export const S3_FAULT_KINDS = ['status', 'hang', 'reset', 'reset_after_store', 'slow', 'not_found'] as const;
+export const S3_FAULT_KINDS = [
+  'status',
+  'hang',
+  'reset',
+  'reset_after_store',
+  'slow',
+  'not_found',
+  'overlook_conditions',
+] as const;
 export type S3FaultKind = (typeof S3_FAULT_KINDS)[number];
 
 /** A fault may be narrowed to an operation and to keys that contain a text. */
@@ -18,6 +26,7 @@ export const S3_FAULT_MATCH_KEYS = { operation: S3_OPERATIONS, keyContains: null
 export const EARLY_KINDS: ReadonlySet<S3FaultKind> = new Set(['status', 'hang', 'reset', 'not_found']);
 export const LATE_KINDS: ReadonlySet<S3FaultKind> = new Set(['reset_after_store']);
 export const SLOW_KINDS: ReadonlySet<S3FaultKind> = new Set(['slow']);
+export const OVERLOOKING_KINDS: ReadonlySet<S3FaultKind> = new Set(['overlook_conditions']);
 
 const CODES: Record<number, [string, string]> = {
   403: ['AccessDenied', 'Access Denied'],

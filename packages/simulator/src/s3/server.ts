@@ -20,6 +20,7 @@ import {
   EARLY_KINDS,
   LATE_KINDS,
   matcherOf,
+  OVERLOOKING_KINDS,
   operationOf,
   S3_FAULT_KINDS,
   S3_FAULT_MATCH_KEYS,
@@ -106,6 +107,7 @@ async function handle(world: S3World, req: IncomingMessage, res: ServerResponse)
       store: world.store,
       uploads: world.uploads,
       closing: world.closing,
+      overlooksConditions: world.faults.take(OVERLOOKING_KINDS, matches) !== null,
       bytesPerSecond: slow === null ? null : numberParam(slow.params, 'bytesPerSecond', 64 * 1024),
     };
     await dispatch(call, () => world.faults.take(LATE_KINDS, matches) !== null);
