@@ -319,6 +319,17 @@ describe('a 429 that names no limit, where none is known', () => {
     expect(await bucket(prefix, MODEL)).toMatchObject({ 'span.images': '0' });
   });
 
+  test('counts all that passed since the 429 before, also what a count of the last minute has forgotten', async () => {
+    const now = Date.now();
+    const since = { notBefore: now - 95_000, spanAt: now - 95_000, 'guessAt.images': now - 95_000 };
+    // 60 a minute; of them 48 are remembered as of the last minute (1 - 1 / e ^ (95 / 60)).
+    const passed = { 'seen.images': 60, 'base.images': 64, 'span.images': 95, 'recent.images': 48 };
+    const { governor, rate } = await openAfter({ ...since, ...passed });
+    await refuse(governor, await permitOf(governor), vague(1));
+    expect(await rate()).toBeGreaterThan(57);
+    expect(await rate()).toBeLessThan(63);
+  });
+
   test('after that grows by 5 % a minute', async () => {
     const { rate } = await openAfter({ 'seen.images': 300, 'base.images': 200 });
     expect(await rate()).toBeCloseTo(190 * 1.05 ** 10, 0);

@@ -34,11 +34,13 @@ local function note_rates(meter, told_wait)
     return
   end
   local span_ms = math.max(1000, now - (b.spanAt or 0))
-  local is_short = span_ms < RECENT_MS
-  changes.seenFrom, changes.seenUntil = is_short and b.spanEpoch or 0, b.epoch or 0
-  changes.seenFactor = is_short and 60000 / span_ms or 1
+  local is_short, in_span = span_ms < RECENT_MS, b['span.' .. meter] or 0
+  -- Of a long span its end counts, in which it may have been busier; `recent` still lacks what was before in the first minutes.
+  local by_span = is_short or in_span * 60000 / span_ms > recent_of(b, meter, now)
+  changes.seenFrom, changes.seenUntil = by_span and b.spanEpoch or 0, b.epoch or 0
+  changes.seenFactor = by_span and 60000 / span_ms or 1
   for _, each in ipairs(METERS) do
-    changes['seen.' .. each] = is_short and (b['span.' .. each] or 0) * changes.seenFactor or recent_of(b, each, now)
+    changes['seen.' .. each] = by_span and (b['span.' .. each] or 0) * changes.seenFactor or recent_of(b, each, now)
   end
   -- Of seconds, or of a few calls, no rate can be told well: they count for the next one too.
   if not is_short or (span_ms >= LEAST_SPAN_MS and (b['span.requests'] or 0) >= LEAST_SPAN_CALLS) then
