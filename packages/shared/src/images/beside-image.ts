@@ -36,11 +36,15 @@ export function metadataOf({ metadata, attempt }: KeepOptions): Record<string, s
   return { ...metadata, ...attempt };
 }
 
-/** None when there is nothing to say. */
-export function provenanceOf(image: StoredImage, { provenance, attempt }: KeepOptions): NewObject[] {
+/** None when there is nothing to say. `describe` is asked when it is to be written. */
+export function provenanceOf(
+  key: string,
+  describe: () => StoredImage,
+  { provenance, attempt }: KeepOptions,
+): NewObject[] {
   if (provenance === undefined) return [];
-  const json = JSON.stringify({ ...provenance, ...attempt, image }, null, 2);
-  return [{ key: provenanceKey(image.key), bytes: Buffer.from(json), contentType: 'application/json' }];
+  const bytes = (): Buffer => Buffer.from(JSON.stringify({ ...provenance, ...attempt, image: describe() }, null, 2));
+  return [{ key: provenanceKey(key), bytes, contentType: 'application/json' }];
 }
 
 /** For what is made of the bytes under `key`: the attempt is theirs, `unknown` where nothing was written with them. */
@@ -57,7 +61,11 @@ export async function asStored(store: ImageStore, key: string, options: KeepOpti
 export async function finishProvenance(store: ImageStore, image: StoredImage, options: KeepOptions): Promise<void> {
   const { provenance, signal } = options;
   if (provenance === undefined || (await describes(store, image, signal))) return;
-  await store.putAll(provenanceOf(image, await asStored(store, image.key, options)), signal);
+  const kept = await asStored(store, image.key, options);
+  await store.putAll(
+    provenanceOf(image.key, () => image, kept),
+    signal,
+  );
 }
 
 const provenanceSchema = z.object({ image: z.object({ sha256: z.string() }) });

@@ -11,6 +11,7 @@ import { ServiceError } from '../base/errors.ts';
 import { readSidecar, sidecarOf, typeOfName } from './disk-sidecar.ts';
 import { walk } from './disk-walk.ts';
 import {
+  type Bytes,
   errnoOf,
   ignoreMissing,
   type NewFile,
@@ -58,7 +59,7 @@ async function sniffContentType(handle: FileHandle): Promise<string> {
 
 interface Written {
   readonly key: string;
-  readonly body: Uint8Array | Meter;
+  readonly body: Bytes | Meter;
   readonly options: Pick<PutOptions, 'contentType' | 'metadata'>;
   readonly isNew?: boolean;
 }
@@ -161,8 +162,8 @@ class DiskStore implements ImageStore {
     for (const { key, body, options, isNew = false } of objects) {
       files.push({ path: this.#object(key), body, isNew });
       const sidecar = sidecarOf(key, options);
-      if (sidecar === null) needless.push(this.#sidecar(key));
-      else files.push({ path: this.#sidecar(key), body: Buffer.from(JSON.stringify(sidecar)) });
+      if (sidecar !== null) files.push({ path: this.#sidecar(key), body: Buffer.from(JSON.stringify(sidecar)) });
+      else if (!isNew) needless.push(this.#sidecar(key));
     }
     return await storing('be written', async () => {
       if (!(await writeDurably(files, this.#place, signal))) return false;

@@ -79,9 +79,12 @@ async function inFolder<T>(root: string, folder: string, work: () => Promise<T>)
   }
 }
 
+/** A function makes the bytes while those of the files before it are on their way to the disk. */
+export type Bytes = Uint8Array | (() => Uint8Array);
+
 export interface NewFile {
   readonly path: string;
-  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly body: Bytes | AsyncIterable<Uint8Array>;
   /** Replaces nothing: where there is a file already, neither this one nor those after it are put in place. */
   readonly isNew?: boolean;
 }
@@ -103,33 +106,60 @@ interface Staged extends NewFile {
 const DATA_SYNC = process.platform === 'linux' ? constants.O_DSYNC : 0;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
 
-async function writeBytes({ root, temporary }: Place, path: string, bytes: Uint8Array): Promise<void> {
-  const { done: file } = await inFolder(root, temporary, () => openFile(path, NEW_FILE | DATA_SYNC));
+async function openSynced({ root, temporary }: Place, path: string): Promise<number> {
+  return (await inFolder(root, temporary, () => openFile(path, NEW_FILE | DATA_SYNC))).done;
+}
+
+async function writeAndClose(file: number, body: Bytes): Promise<void> {
   try {
-    for (let rest = bytes; rest.length > 0; ) rest = rest.subarray((await writeFile(file, rest)).bytesWritten);
+    let rest = body instanceof Uint8Array ? body : body();
+    while (rest.length > 0) rest = rest.subarray((await writeFile(file, rest)).bytesWritten);
     if (DATA_SYNC === 0) await syncFile(file);
   } finally {
     await closeFile(file);
   }
 }
 
+/** Of each file whether it was written. All are opened before the first is written, so that the writes begin in their order. */
+async function writeTogether(
+  place: Place,
+  files: readonly { readonly from: string; readonly body: Bytes }[],
+): Promise<PromiseSettledResult<void>[]> {
+  const opened = await Promise.allSettled(files.map(({ from }) => openSynced(place, from)));
+  const writes = files.map(async ({ body }, index) => {
+    const file = opened[index];
+    if (file?.status !== 'fulfilled') throw file?.reason;
+    await writeAndClose(file.value, body);
+  });
+  return await Promise.allSettled(writes);
+}
+
+/** Makes the folders that files go to, unless they were there lately, and adds those it made to `made`. */
+async function makeTheirFolders({ root, known }: Place, files: readonly Staged[], made: string[]): Promise<void> {
+  for (const folder of new Set(files.map(({ path }) => dirname(path))))
+    if (!known?.has(folder)) made.push(...(await makeFolders(root, folder)));
+}
+
 /**
  * Streamed bodies first and in their order, because one may take hours to come and what lies there that long is swept;
- * then all are made to last at the same time, so that the disk syncs them together.
+ * then all are made to last at the same time, so that the disk syncs them together, and beside that their folders.
  */
-async function stage(place: Place, files: readonly Staged[]): Promise<void> {
+async function stage(place: Place, files: readonly Staged[], made: string[]): Promise<void> {
   const handles: FileHandle[] = [];
-  const work: Promise<void>[] = [];
+  const ofBytes: { readonly from: string; readonly body: Bytes }[] = [];
   try {
     for (const { from, body } of files) {
-      if (body instanceof Uint8Array) continue;
+      if (body instanceof Uint8Array || typeof body === 'function') {
+        ofBytes.push({ from, body });
+        continue;
+      }
       const { done: handle } = await inFolder(place.root, place.temporary, () => openHandle(from, 'wx'));
       handles.push(handle);
       await handle.writeFile(body);
     }
-    work.push(...handles.map((handle) => handle.sync()));
-    for (const { from, body } of files) if (body instanceof Uint8Array) work.push(writeBytes(place, from, body));
-    for (const end of await Promise.allSettled(work)) if (end.status === 'rejected') throw end.reason;
+    const beside = [makeTheirFolders(place, files, made), ...handles.map((handle) => handle.sync())];
+    const ends = await Promise.all([writeTogether(place, ofBytes), Promise.allSettled(beside)]);
+    for (const end of ends.flat()) if (end.status === 'rejected') throw end.reason;
   } finally {
     await Promise.all(handles.map((handle) => handle.close()));
   }
@@ -157,18 +187,21 @@ async function moveIn({ from, path, isNew }: Staged): Promise<boolean> {
   return true;
 }
 
-/** Moves finished files into place, in their order, and makes that last. False when a new one's place was taken. */
-async function putInPlace({ root, known = new Set() }: Place, files: readonly Staged[]): Promise<boolean> {
+/**
+ * Moves finished files into place, in their order, and makes that last, with the folders that were made for them. False when a
+ * new one's place was taken.
+ */
+async function putInPlace(
+  { root, known = new Set() }: Place,
+  files: readonly Staged[],
+  madeBefore: readonly string[],
+): Promise<boolean> {
   let isFree = true;
-  const changed = new Set<string>();
-  const noteMade = (made: readonly string[]): void => {
-    for (const folder of made) changed.add(dirname(folder));
-  };
+  const changed = new Set(madeBefore.map(dirname));
   for (const file of files) {
     const folder = dirname(file.path);
-    if (!known.has(folder)) noteMade(await makeFolders(root, folder));
     const { done, made } = await inFolder(root, folder, () => moveIn(file));
-    noteMade(made);
+    for (const outer of made.map(dirname)) changed.add(outer);
     // Also when the place was taken: whoever took it may not have synced yet, and what is there is now believed.
     changed.add(folder);
     if (known.size >= MOST_KNOWN) known.clear();
@@ -202,13 +235,15 @@ function rethrow(error: unknown): never {
 export async function writeDurably(files: readonly NewFile[], place: Place, signal?: AbortSignal): Promise<boolean> {
   signal?.throwIfAborted();
   const staged = files.map((file) => ({ ...file, from: join(place.temporary, `${randomUUID()}.tmp`) }));
+  const made: string[] = [];
   try {
-    await stage(place, staged);
+    await stage(place, staged, made);
     signal?.throwIfAborted();
-    return await putInPlace(place, staged);
+    return await putInPlace(place, staged, made);
   } catch (error) {
     // A full or vanished disk, or one that has moved already.
     await removeStaged(staged);
+    for (const folder of made.toReversed()) await rmdir(folder).catch(() => undefined); // it holds something by now
     throw error;
   }
 }

@@ -9,17 +9,21 @@ import { readPngHeader } from './png-header.ts';
 import { sharp } from './sharp.ts';
 import { measureSvg, type SvgSize } from './svg.ts';
 
-export interface ImageFacts {
+/** What the first bytes say, and how many there are. */
+export interface ImageHeader {
   readonly format: ImageFormat;
   readonly contentType: string;
   /** Pixels as stored; of an animation, of one frame. SVG: the size it is shown at. */
   readonly width: number;
   readonly height: number;
   readonly bytes: number;
-  /** Hex. */
-  readonly sha256: string;
   /** Whether the format carries transparency here; says nothing about single pixels. */
   readonly hasAlpha: boolean;
+}
+
+export interface ImageFacts extends ImageHeader {
+  /** Hex. */
+  readonly sha256: string;
 }
 
 /** Four times the largest image OpenAI makes (3840 x 2160, 2026-11); a bomb is refused from its header in 1 ms. */
@@ -68,16 +72,15 @@ function svgSize(bytes: Uint8Array): SvgSize {
  * `invalid_image` for anything that is not a PNG, JPEG, WebP, GIF or SVG, and for more than 34 million pixels.
  */
 export async function inspectImage(bytes: Uint8Array): Promise<ImageFacts> {
+  return { ...(await readHeader(bytes)), sha256: hash('sha256', bytes) };
+}
+
+/** The same without the hash, which takes longer than all else: 0.5 ms for 0.8 MB. */
+export async function readHeader(bytes: Uint8Array): Promise<ImageHeader> {
   const format = sniffFormat(bytes);
   if (format === null) throw invalidImage('The bytes are not a PNG, JPEG, WebP, GIF or SVG image.');
   const size = format === 'svg' ? { ...svgSize(bytes), hasAlpha: true } : await measureRaster(bytes, format);
-  return {
-    format,
-    contentType: CONTENT_TYPES[format],
-    ...size,
-    bytes: bytes.byteLength,
-    sha256: hash('sha256', bytes),
-  };
+  return { format, contentType: CONTENT_TYPES[format], ...size, bytes: bytes.byteLength };
 }
 
 /**

@@ -108,10 +108,11 @@ class S3Store implements ImageStore {
   }
 
   #input({ key, bytes, ...options }: NewObject): PutObjectCommandInput {
-    return { ...this.#object(key), ...describe(options), Body: bytes, ContentLength: bytes.byteLength };
+    const body = typeof bytes === 'function' ? bytes() : bytes;
+    return { ...this.#object(key), ...describe(options), Body: body, ContentLength: body.byteLength };
   }
 
-  async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
+  async put(key: string, bytes: NewObject['bytes'], options: PutOptions): Promise<void> {
     const command = new PutObjectCommand(this.#input({ ...options, key, bytes }));
     await this.#run('be written', (abortSignal) => this.#client.send(command, { abortSignal }), options.signal);
   }

@@ -6,6 +6,7 @@
 //
 // Each step goes on from what lies in storage after the one before. The last two are put together: a provenance that came
 // before its image, of a writer that was not first, is replaced by whoever finds that it tells of other bytes.
+import { hash } from 'node:crypto';
 import { ServiceError } from '../base/errors.ts';
 import {
   asStored,
@@ -15,7 +16,7 @@ import {
   provenanceOf,
   type StoredImage,
 } from './beside-image.ts';
-import { downscaleImage, type ImageFacts, inspectImage } from './inspect.ts';
+import { downscaleImage, type ImageHeader, readHeader } from './inspect.ts';
 import { imageKey, originalKey, unreadableKey } from './keys.ts';
 import { type ImageStore, type NewObject, StorageError } from './store.ts';
 
@@ -26,24 +27,25 @@ export interface SaveOptions extends KeepOptions {
 /** Bytes that are an image. */
 interface Measured {
   readonly bytes: Uint8Array;
-  readonly facts: ImageFacts;
+  readonly header: ImageHeader;
 }
 
-function toStored(key: string, facts: ImageFacts): StoredImage {
-  const { contentType, bytes, width, height, sha256 } = facts;
-  return { key, contentType, bytes, width, height, sha256 };
+/** Hashes the bytes. */
+function toStored(key: string, { bytes, header }: Measured): StoredImage {
+  const { contentType, width, height } = header;
+  return { key, contentType, bytes: header.bytes, width, height, sha256: hash('sha256', bytes) };
 }
 
-function toObject(key: string, { bytes, facts }: Measured, options: KeepOptions): NewObject {
-  return { key, bytes, contentType: facts.contentType, metadata: metadataOf(options) };
+function toObject(key: string, { bytes, header }: Measured, options: KeepOptions): NewObject {
+  return { key, bytes, contentType: header.contentType, metadata: metadataOf(options) };
 }
 
 /** The bytes to show: scaled down when asked for and possible, else the ones that came. */
-async function scaled({ bytes, facts }: Measured, options: KeepOptions): Promise<Uint8Array> {
+async function scaled({ bytes, header }: Measured, options: KeepOptions): Promise<Uint8Array> {
   const { downscaleTo, outputFormat } = options;
-  const fits = !downscaleTo || (facts.width <= downscaleTo.width && facts.height <= downscaleTo.height);
-  if (fits || facts.format === 'svg') return bytes;
-  const format = outputFormat === 'svg' ? facts.format : outputFormat;
+  const fits = !downscaleTo || (header.width <= downscaleTo.width && header.height <= downscaleTo.height);
+  if (fits || header.format === 'svg') return bytes;
+  const format = outputFormat === 'svg' ? header.format : outputFormat;
   return await downscaleImage(bytes, downscaleTo.width, downscaleTo.height, format).catch((error: unknown) => {
     // A paid image that cannot be decoded whole is still delivered; the record states its true size.
     if (error instanceof ServiceError && error.code === 'invalid_image') return bytes;
@@ -58,16 +60,21 @@ async function scaled({ bytes, facts }: Measured, options: KeepOptions): Promise
  */
 export async function saveImage(store: ImageStore, options: SaveOptions): Promise<StoredImage> {
   const { account, jobId, index, outputFormat, bytes, signal } = options;
-  const facts = await inspectImage(bytes).catch(async (error: unknown) => {
+  const header = await readHeader(bytes).catch(async (error: unknown) => {
     const object = { bytes, contentType: 'application/octet-stream', metadata: metadataOf(options) };
     await store.putAll([{ ...object, key: unreadableKey(account, jobId, index) }], signal);
     throw error;
   });
-  const ours: Measured = { bytes, facts };
+  const ours: Measured = { bytes, header };
   if (!options.downscaleTo) return await show(store, ours, options);
   const key = originalKey(account, jobId, index, outputFormat);
   const first = await putFirst(store, [toObject(key, ours, options)], signal);
   return first === null ? await show(store, ours, options) : await showOriginal(store, key, first, options);
+}
+
+/** The same, and where one is stored already nothing is sent: a storage that is full, or replaces what it has, will do. */
+export async function saveUnlessStored(store: ImageStore, options: SaveOptions): Promise<StoredImage> {
+  return (await findStored(store, options)) ?? (await saveImage(store, options));
 }
 
 /** Makes of the original, or of the bytes as they came, the image to show. */
@@ -75,11 +82,14 @@ async function show(store: ImageStore, source: Measured, options: KeepOptions): 
   const { account, jobId, index, outputFormat, signal } = options;
   const key = imageKey(account, jobId, index, outputFormat);
   const bytes = await scaled(source, options);
-  const shown = bytes === source.bytes ? source : { bytes, facts: await inspectImage(bytes) };
-  const image = toStored(key, shown.facts);
-  const first = await putFirst(store, [toObject(key, shown, options), ...provenanceOf(image, options)], signal);
-  if (first === null) return image;
-  const found = toStored(key, first.facts);
+  const shown = bytes === source.bytes ? source : { bytes, header: await readHeader(bytes) };
+  let image: StoredImage | null = null;
+  // Hashed while its bytes are on their way to the storage.
+  const describe = (): StoredImage => (image ??= toStored(key, shown));
+  const objects = [toObject(key, shown, options), ...provenanceOf(key, describe, options)] as const;
+  const first = await putFirst(store, objects, signal);
+  if (first === null) return describe();
+  const found = toStored(key, first);
   await finishProvenance(store, found, options);
   return found;
 }
@@ -111,7 +121,7 @@ async function readMeasured(store: ImageStore, key: string, signal?: AbortSignal
   const bytes = await store.read(key, signal);
   if (bytes === null) return null;
   try {
-    return { bytes, facts: await inspectImage(bytes) };
+    return { bytes, header: await readHeader(bytes) };
   } catch (error) {
     if (error instanceof ServiceError && error.code === 'invalid_image') return null;
     throw error;
@@ -129,7 +139,7 @@ export async function findStored(store: ImageStore, options: KeepOptions): Promi
   const key = imageKey(account, jobId, index, outputFormat);
   const found = await readMeasured(store, key, signal);
   if (found !== null) {
-    const image = toStored(key, found.facts);
+    const image = toStored(key, found);
     await finishProvenance(store, image, options);
     return image;
   }

@@ -25,7 +25,8 @@ export interface PutOptions {
 /** One of several objects that are put at the same time. */
 export interface NewObject extends Omit<PutOptions, 'signal'> {
   readonly key: string;
-  readonly bytes: Uint8Array;
+  /** A function makes them while the objects before this one are on their way. */
+  readonly bytes: Uint8Array | (() => Uint8Array);
 }
 
 export interface StreamOptions extends PutOptions {
