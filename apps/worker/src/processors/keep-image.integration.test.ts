@@ -1,10 +1,10 @@
 // Two workers with an answer each for the same image: one was frozen between its look and its put.
 import { createHash } from 'node:crypto';
 import { provenanceKey } from '@darkroom/shared/images/keys.ts';
-import type { ImageStore } from '@darkroom/shared/images/store.ts';
 import { finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Deps } from '../deps.ts';
+import { holdPuts } from '../testing/held-store.ts';
 import { openSpoolBench, PIXEL, type SpoolBench } from '../testing/spool-bench.ts';
 import { type Kept, storeImage } from './keep-image.ts';
 
@@ -22,24 +22,6 @@ beforeEach(async () => {
   one = await bench.host('host-1');
 });
 afterEach(() => bench.close());
-
-/** Each put waits until it is let go. */
-function holdPuts<S extends ImageStore>(store: S): { store: S; held: Promise<void>; letGo: () => void } {
-  const held = Promise.withResolvers<void>();
-  const free = Promise.withResolvers<void>();
-  const holding = new Proxy(store, {
-    get(target, name) {
-      const method = Reflect.get(target, name, target) as (...args: unknown[]) => Promise<unknown>;
-      if (typeof name !== 'string' || !name.startsWith('put')) return method.bind(target);
-      return async (...args: unknown[]) => {
-        held.resolve();
-        await free.promise;
-        return await method.apply(target, args);
-      };
-    },
-  });
-  return { store: holding, held: held.promise, letGo: free.resolve };
-}
 
 function rowOf(kept: Kept) {
   if (kept.kind !== 'kept') throw new Error(`the image is ${kept.kind}`);

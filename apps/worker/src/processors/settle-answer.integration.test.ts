@@ -1,12 +1,9 @@
 // An answer whose images can't be stored for a reason nobody foresaw, or slowly: its bytes are kept, and others may take it in hand.
-import { execFileSync } from 'node:child_process';
-import { mkdir, open, rename } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { imageKey } from '@darkroom/shared/images/keys.ts';
 import { type AnswerId, entryOf, readCopy } from '@darkroom/shared/jobs/spool-steps.ts';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Deps } from '../deps.ts';
 import { observe } from '../governor/observation.ts';
+import { holdPuts } from '../testing/held-store.ts';
 import { openSpoolBench, PIXEL, type SpoolBench } from '../testing/spool-bench.ts';
 import type { UpstreamAnswer } from '../upstream/client.ts';
 import type { SentAttempt } from './run-call.ts';
@@ -59,25 +56,13 @@ test('storing that goes wrong in an unforeseen way leaves the answer in the spoo
   await vi.waitFor(async () => expect(await one.spool.has(id)).toBe(false), WAIT);
 });
 
-/** A storage that is slow to say whether it has an image; from when the function this returns is called it is well. */
-async function holdStorage(id: AnswerId): Promise<() => Promise<void>> {
-  const { spec } = await bench.job(id);
-  const path = join(bench.folder, 'images', imageKey(spec.account, id.jobId, 0, spec.outputFormat));
-  await mkdir(dirname(path), { recursive: true });
-  execFileSync('mkfifo', [path]);
-  return async () => {
-    await rename(path, `${path}.aside`);
-    await (await open(`${path}.aside`, 'r+')).close();
-  };
-}
-
 test('an answer that is slow to store has a copy in Redis meanwhile, which goes when it is stored', async () => {
   const id = await bench.send(one);
   const attempt = await attemptOf(id);
-  const release = await holdStorage(id);
-  const settled = settleAnswer(one, attempt, ANSWER);
+  const { store, letGo } = holdPuts(one.store);
+  const settled = settleAnswer({ ...one, store }, attempt, ANSWER);
   await vi.waitFor(async () => expect(await readCopy(one.steps, id)).not.toBeNull(), WAIT);
-  await release();
+  letGo();
   expect(await settled).toEqual({ kind: 'done' });
   expect((await bench.job(id)).status).toBe('completed');
   expect([await readCopy(one.steps, id), await one.redis.hlen(one.keys.spoolCopies)]).toEqual([null, 0]);
