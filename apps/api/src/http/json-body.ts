@@ -11,10 +11,13 @@ export function assertPlain({ headers }: FastifyRequest): void {
   throw new ServiceError('unsupported_media_type', 'Send the body without content-encoding.');
 }
 
+/** Keeps nothing between two bodies; making one takes as long as parsing a small body. */
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** An empty body is `undefined`. Throws ServiceError `invalid_json`. */
 export function parseJson(body: Buffer): unknown {
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+    const text = utf8.decode(body);
     return text.trim() === '' ? undefined : (JSON.parse(text) as unknown);
   } catch (error) {
     throw new ServiceError(

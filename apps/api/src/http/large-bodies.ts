@@ -52,19 +52,19 @@ export function buildLargeBodies(allBytes = ALL_BYTES): LargeBodies {
     held.delete(request);
   }
 
-  async function read(request: FastifyRequest, body: AsyncIterable<Buffer>): Promise<unknown> {
+  async function read(request: FastifyRequest, body: IncomingMessage): Promise<unknown> {
     assertPlain(request);
     const told = Number(request.headers['content-length'] ?? 0);
     if (told > LARGE_BODY_BYTES) throw bodyTooLarge(LARGE_BODY_BYTES);
     hold(request, told);
     const chunks: Buffer[] = [];
     let bytes = 0;
-    for await (const chunk of body) {
+    await readEach(body, (chunk) => {
       bytes += chunk.length;
       if (bytes > LARGE_BODY_BYTES) throw bodyTooLarge(LARGE_BODY_BYTES);
       if (bytes > told) hold(request, bytes);
       chunks.push(chunk);
-    }
+    });
     const whole = Buffer.concat(chunks);
     if (jsonWeight(whole, BODY_LIMIT_BYTES) > BODY_LIMIT_BYTES) throw tooManyValues();
     return parseJson(whole);
@@ -73,8 +73,7 @@ export function buildLargeBodies(allBytes = ALL_BYTES): LargeBodies {
   return {
     register(scope) {
       scope.addContentTypeParser('application/json', (request: FastifyRequest, payload: IncomingMessage) =>
-        // A body refused in the middle must not take the connection with it: the caller is to read why.
-        read(request, payload.iterator({ destroyOnReturn: false })),
+        read(request, payload),
       );
       scope.addHook('onRequest', async (request, reply) => {
         reply.raw.once('close', () => release(request));
@@ -85,6 +84,28 @@ export function buildLargeBodies(allBytes = ALL_BYTES): LargeBodies {
       release(request);
     },
   };
+}
+
+/**
+ * Resolves with the last chunk; rejects when the body breaks off, or with what `take` throws. A body refused in the middle does not
+ * take the connection with it: the caller is to read why. Small bodies are most: an iterator took longer than all else here.
+ */
+function readEach(body: IncomingMessage, take: (chunk: Buffer) => void): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const onData = (chunk: Buffer): void => {
+    try {
+      take(chunk);
+    } catch (error) {
+      body.off('data', onData).pause();
+      reject(error);
+    }
+  };
+  body.on('data', onData);
+  body.once('end', resolve).once('error', reject);
+  body.once('close', () => {
+    if (!body.readableEnded) reject(new Error('the body broke off'));
+  });
+  return promise;
 }
 
 function tooManyValues(): ServiceError {

@@ -12,9 +12,12 @@ export interface Preference {
   readonly applied: string | null;
 }
 
+const NO_PREFERENCE: Preference = { waitSeconds: 0, isAsync: false, applied: null };
+
 /** A preference that is not understood is ignored, as RFC 7240 asks; a wait is cut to 1..600 s. */
 export function parsePrefer(header: string | undefined): Preference {
-  const preferences = new Map((header ?? '').split(',').map(splitPreference));
+  if (header === undefined) return NO_PREFERENCE;
+  const preferences = new Map(header.split(',').map(splitPreference));
   const wait = preferences.get('wait') ?? '';
   const waitSeconds = /^\d{1,9}$/.test(wait) ? Math.min(Math.max(Number(wait), 1), LONGEST_WAIT_SECONDS) : 0;
   const applied = [

@@ -19,7 +19,7 @@ interface Known {
 
 /** Throws one ServiceError for all unknown or repeated parameters. */
 export function readQuery(request: FastifyRequest, known: Known): Query {
-  const search = new URL(request.raw.url ?? '/', 'http://localhost').searchParams;
+  const search = searchOf(request.raw.url ?? '/');
   const problems = [...new Set(search.keys())].flatMap((name) => problemOf(name, search, known));
   if (problems.length > 0) throw ServiceError.ofProblems(problems);
   return {
@@ -29,6 +29,10 @@ export function readQuery(request: FastifyRequest, known: Known): Query {
         [...search].filter(([key]) => isEntryOf(key, name)).map(([key, value]) => [keyOf(key, name), value]),
       ),
   };
+}
+
+function searchOf(url: string): URLSearchParams {
+  return url.includes('?') ? new URL(url, 'http://localhost').searchParams : new URLSearchParams();
 }
 
 function problemOf(name: string, search: URLSearchParams, { names, maps = [] }: Known): ServiceError[] {

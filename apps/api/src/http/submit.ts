@@ -4,7 +4,7 @@ import type { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { keepUntil, type Prepared } from '@darkroom/shared/inputs/prepare.ts';
 import { submitJob } from '@darkroom/shared/jobs/submit.ts';
 import type { Full } from '@darkroom/shared/lanes/queue-room.ts';
-import { planCalls } from '@darkroom/shared/requests/plan.ts';
+import { countCalls } from '@darkroom/shared/requests/plan.ts';
 import type { Submission } from '@darkroom/shared/requests/submission.ts';
 import type { ImageRequest } from '@darkroom/shared/requests/validate.ts';
 import type { FastifyRequest } from 'fastify';
@@ -65,15 +65,15 @@ async function submitNew(
 
 /** Throws ServiceError `queue_full`. */
 export function assertRoom(deps: Deps, request: ImageRequest, account: string): Promise<void> {
-  return deps.queueRoom.assert(request.lane, account, countCalls(deps, request));
+  return deps.queueRoom.assert(request.lane, account, callsOf(deps, request));
 }
 
 function fullError(deps: Deps, full: Full, { request }: Submission): Promise<ServiceError> {
-  return deps.queueRoom.refusal(request.lane, full, countCalls(deps, request));
+  return deps.queueRoom.refusal(request.lane, full, callsOf(deps, request));
 }
 
-function countCalls({ submit }: Deps, request: ImageRequest): number {
-  return planCalls(request, submit.imagesPerMinuteOf(request.model)).length;
+function callsOf({ submit }: Deps, request: ImageRequest): number {
+  return countCalls(request, submit.imagesPerMinuteOf(request.model));
 }
 
 function countJob({ config, metrics, logger }: Deps, jobId: string, { request }: Submission): void {

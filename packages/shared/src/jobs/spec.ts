@@ -79,12 +79,14 @@ function withoutSource(image: unknown): unknown {
   return Object.fromEntries(Object.entries(image).filter(([name]) => name !== 'file_id' && name !== 'image_url'));
 }
 
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || (typeof a === 'object' && isDeepStrictEqual(a, b));
+}
+
 export function encodeSpec(spec: JobSpec): string {
   const { body, input, account: _, batchId: __, lane, requestedModel, sentAs, ...rest } = spec;
-  const same = Object.keys(body).filter((name) => isDeepStrictEqual(body[name], sentOf(name, input[name])));
-  const unusual = Object.entries(rest).filter(
-    ([name, value]) => !isDeepStrictEqual(value, USUAL[name as keyof typeof USUAL]),
-  );
+  const same = Object.keys(body).filter((name) => isSame(body[name], sentOf(name, input[name])));
+  const unusual = Object.entries(rest).filter(([name, value]) => !isSame(value, USUAL[name as keyof typeof USUAL]));
   const own = Object.fromEntries(Object.entries(body).filter(([name]) => !same.includes(name)));
   const derived = {
     ...(lane === spec.model ? {} : { lane }),

@@ -6,8 +6,10 @@ const DEEPEST = 3;
 
 /** A copy without null members, those of nested objects included. */
 export function withoutNulls(record: Readonly<Record<string, unknown>>, depth = 0): Record<string, unknown> {
-  const kept = Object.entries(record).filter(([, value]) => value !== null && value !== undefined);
-  return Object.fromEntries(
-    kept.map(([name, value]) => [name, isRecord(value) && depth < DEEPEST ? withoutNulls(value, depth + 1) : value]),
-  );
+  const kept: [name: string, value: unknown][] = [];
+  for (const [name, value] of Object.entries(record)) {
+    if (value === null || value === undefined) continue;
+    kept.push([name, isRecord(value) && depth < DEEPEST ? withoutNulls(value, depth + 1) : value]);
+  }
+  return Object.fromEntries(kept);
 }

@@ -8,17 +8,25 @@ export interface PlannedCall {
   images: number[];
 }
 
+type Planned = Pick<ImageRequest, 'n' | 'imagesPerCall'>;
+
+function imagesPerCallOf(request: Planned, imagesPerMinute: number | null): number {
+  const told = imagesPerMinute === null ? request.imagesPerCall : Math.floor(imagesPerMinute);
+  return Math.max(1, Math.min(request.imagesPerCall, told));
+}
+
+/** How many calls `planCalls` makes. */
+export function countCalls(request: Planned, imagesPerMinute: number | null = null): number {
+  return Math.ceil(request.n / imagesPerCallOf(request, imagesPerMinute));
+}
+
 /**
  * The fewest calls that make every image exactly once, in order. No call carries more images than `imagesPerCall`,
  * nor more than the told `imagesPerMinute` (null or absent: none told): a larger call could never be sent.
  */
-export function planCalls(
-  request: Pick<ImageRequest, 'n' | 'imagesPerCall'>,
-  imagesPerMinute: number | null = null,
-): PlannedCall[] {
-  const told = imagesPerMinute === null ? request.imagesPerCall : Math.floor(imagesPerMinute);
-  const perCall = Math.max(1, Math.min(request.imagesPerCall, told));
-  return Array.from({ length: Math.ceil(request.n / perCall) }, (_, index) => ({
+export function planCalls(request: Planned, imagesPerMinute: number | null = null): PlannedCall[] {
+  const perCall = imagesPerCallOf(request, imagesPerMinute);
+  return Array.from({ length: countCalls(request, imagesPerMinute) }, (_, index) => ({
     index,
     images: Array.from({ length: Math.min(perCall, request.n - index * perCall) }, (_, i) => index * perCall + i),
   }));
