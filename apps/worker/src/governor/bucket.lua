@@ -6,8 +6,8 @@
 --   tat.<meter>       when all that was taken will have been refilled (GCRA)
 --   slack.<meter>, slackBefore.<meter>, slackAt   how much of a share given back late may be used again, see `give_back`
 --   learned.<meter>, learnedAt.<meter>   limit the upstream told in headers or a 429, and when it last did
---   seen.<meter>, hint.<meter>, call.<meter>, base.<meter>, guessAt.<meter>   for a guess where no limit is known, see
---     working-rate.lua; working.<meter> is what was guessed when last something was taken, for those who only read
+--   seen.<meter>, hint.<meter>, call.<meter>, base.<meter>, least.<meter>, guessAt.<meter>   for a guess where no limit is
+--     known, see working-rate.lua; working.<meter> is what was guessed when last something was taken, for those who only read
 --   total.<meter>     all that was ever taken and neither given back nor refused
 --   recent.<meter>, recentAt   the same of about the last minute: decays by RECENT_MS
 --   span.<meter>, spanAt, spanEpoch   the same since the upstream's stock was empty: at a 429, or when that said to have the

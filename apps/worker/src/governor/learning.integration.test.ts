@@ -330,6 +330,19 @@ describe('a 429 that names no limit, where none is known', () => {
     expect(await rate()).toBeLessThan(63);
   });
 
+  test('keeps nine tenths when the last 429 was long ago: there may have been less to do since', async () => {
+    const { governor, rate } = await openAfter({
+      'seen.images': 60,
+      'base.images': 64,
+      'span.images': 200,
+      'recent.images': 20,
+    });
+    await refuse(governor, await permitOf(governor), vague(1)); // 60 has grown to 98 in ten minutes
+    const kept = 0.9 * 60 * 1.05 ** 10;
+    expect(await rate()).toBeGreaterThan(kept - 1);
+    expect(await rate()).toBeLessThan(kept + 1);
+  });
+
   test('after that grows by 5 % a minute', async () => {
     const { rate } = await openAfter({ 'seen.images': 300, 'base.images': 200 });
     expect(await rate()).toBeCloseTo(190 * 1.05 ** 10, 0);

@@ -9,6 +9,8 @@
 -- Returns 1 when this stopped it or made the stop longer, else 0.
 local LEAST_SPAN_MS = 5000
 local LEAST_SPAN_CALLS = 20
+local SHORT_KEEPS = 0.5
+local LONG_KEEPS = 0.9
 local now = now_ms()
 local wait, told = tonumber(ARGV[1]), told_at(10)
 local weights = { images = tonumber(ARGV[2]), requests = 1, tokens = tonumber(ARGV[3]) }
@@ -48,7 +50,8 @@ local function note_rates(meter, told_wait)
     for _, each in ipairs(METERS) do changes['span.' .. each] = 0 end
   end
   if told[meter] > 0 or learned_of(b, meter, now) > 0 then return end
-  changes['base.' .. meter] = working_rate(b, meter, now)
+  local base = working_rate(b, meter, now)
+  changes['base.' .. meter], changes['least.' .. meter] = base, base * (is_short and SHORT_KEEPS or LONG_KEEPS)
   changes['hint.' .. meter], changes['call.' .. meter] = hint, weights[meter]
   changes['guessAt.' .. meter] = stop_until
 end

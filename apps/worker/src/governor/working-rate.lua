@@ -6,12 +6,13 @@
 --          0 = no wait was told, or one too short for its text («0.00 seconds»)
 --   call   what the refused call weighed; without a hint one such call a second is taken for what the wait allows
 --   base   the rate the bucket went by before the 429, 0 = none
+--   least  what of it is kept in any case: half after a 429 within the last minute; 90 % otherwise, for in a long time there may
+--          have been less to do, and what passed says little
 -- The first guess doubles until a 429 comes, up to 64 times as much. A stop of a second leaves the upstream a second's stock:
 -- a rate twice too high is refused within a second, one half too high within two. So what went well for 3 s is not far too
 -- high, and may double; where three calls take longer at that rate it waits for them, 10 s at most. With the next 429 the
 -- rate is known within a factor of two, and what passed since the first says the rest. From then on it grows by 5 % a minute
--- and loses 5 % or more with each further 429, never more than half. A base far above all that was seen was never in use, and
--- counts as none.
+-- and loses 5 % or more with each further 429. A base far above all that was seen was never in use, and counts as none.
 local SOONEST_DOUBLES_MS = 3000
 local LATEST_DOUBLES_MS = 10000
 local CALLS_A_DOUBLING = 3
@@ -34,6 +35,6 @@ local function working_rate(b, meter, at)
     local doubles_ms = math.min(LATEST_DOUBLES_MS, math.max(SOONEST_DOUBLES_MS, calls_ms))
     return most * 2 ^ math.min(FIRST_DOUBLINGS, grown_ms / doubles_ms)
   end
-  local rate = math.max(base / 2, math.min(seen, base * 0.95))
+  local rate = math.max(b['least.' .. meter] or base / 2, math.min(seen, base * 0.95))
   return rate * GROWTH_A_MINUTE ^ math.min(GROWS_MINUTES, grown_ms / 60000)
 end
