@@ -41,8 +41,11 @@ local function note_rates(meter, told_wait)
   local by_span = is_short or in_span * 60000 / span_ms > recent_of(b, meter, now)
   changes.seenFrom, changes.seenUntil = by_span and b.spanEpoch or 0, b.epoch or 0
   changes.seenFactor = by_span and 60000 / span_ms or 1
+  -- At the end of a span less than the refused call was left: the two together are the most the limit can have allowed. That is
+  -- better than a little too low, for minutes.
   for _, each in ipairs(METERS) do
-    changes['seen.' .. each] = by_span and (b['span.' .. each] or 0) * changes.seenFactor or recent_of(b, each, now)
+    local passed = (b['span.' .. each] or 0) + weights[each]
+    changes['seen.' .. each] = by_span and passed * changes.seenFactor or recent_of(b, each, now)
   end
   -- Of seconds, or of a few calls, no rate can be told well: they count for the next one too.
   if not is_short or (span_ms >= LEAST_SPAN_MS and (b['span.requests'] or 0) >= LEAST_SPAN_CALLS) then

@@ -1,7 +1,7 @@
 -- The rate a bucket goes by where neither the operator nor the upstream has told a limit: guessed at a 429 that names none.
---   seen   what passed before that 429, as a rate: since a 429 before it (the upstream's stock was empty then too), or in about
---          the last minute: when there was none before it, or more passed in that minute. Corrected as further 429s of the same
---          flood come in.
+--   seen   what passed before that 429, as a rate: since a 429 before it (the upstream's stock was empty then too), the refused
+--          call included, or in about the last minute: when there was none before it, or more passed in that minute. Corrected as
+--          further 429s of the same flood come in.
 --   hint   what the told wait allows: a call of weight w that has to wait t ms lacks w at most, so w / t. The least of a flood.
 --          0 = no wait was told, or one too short for its text («0.00 seconds»)
 --   call   what the refused call weighed; without a hint one such call a second is taken for what the wait allows
