@@ -13,7 +13,7 @@ import {
   told,
   waitOf,
 } from '../testing/governor-kit.ts';
-import type { Governor } from './governor.ts';
+import type { Governor, Permit } from './governor.ts';
 
 let kit: GovernorKit;
 beforeAll(async () => {
@@ -111,6 +111,18 @@ describe('what is left', () => {
     const governor = await kit.open({ [MODEL]: told({ images_per_minute: 60, burst_seconds: 1 }) });
     await answer(governor, limitIs(600, 600));
     expect((await waitsOf(governor, 1))[0]).toBeGreaterThan(800);
+  });
+});
+
+describe('what was left before a stop', () => {
+  test('holds nothing back after it: calls that were to start have been taken off it, and never start', async () => {
+    const governor = await kit.open({});
+    const sent: Permit[] = [];
+    for (let index = 0; index < 100; index += 1) sent.push(await permitOf(governor));
+    const [answered, refused] = sent as [Permit, Permit];
+    await refuse(governor, refused, said({ 'x-ratelimit-limit-input-images': '300', 'retry-after': '1' }));
+    await governor.observe(answered, limitIs(300, 20));
+    expect((await waitsOf(governor, 1))[0]).toBeLessThanOrEqual(1_000);
   });
 });
 

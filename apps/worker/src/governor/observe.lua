@@ -26,7 +26,10 @@ local function learn(b, told, meter, limit)
 end
 
 -- `left` of `limit` was left when the call had been counted, at its start at the earliest; what was taken since has gone off it.
+-- Of a call from before a stop it is not known what was: the permits of then are void, and still among what was taken while
+-- their calls wake up. The stop has emptied the bucket anyway.
 local function believe(b, told, meter, left, limit)
+  if facts.receipt.buckets[1].epoch ~= (b.epoch or 0) then return end
   local since = math.max(0, (b['total.' .. meter] or 0) - facts.receipt.totals[meter])
   local line = facts.receipt.start + told.burst + (since - left) * 60000 / limit
   if line > now and line > (b['tat.' .. meter] or 0) then write_bucket(b, { ['tat.' .. meter] = line }) end
