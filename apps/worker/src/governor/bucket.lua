@@ -10,9 +10,9 @@
 --     known, see working-rate.lua; working.<meter> is what was guessed when last something was taken, for those who only read
 --   total.<meter>     all that was ever taken and neither given back nor refused
 --   recent.<meter>, recentAt   the same of about the last minute: decays by RECENT_MS
---   span.<meter>, spanAt, spanEpoch   the same since the upstream's stock was empty: at a 429, or when that said to have the
---     refused call's worth again; of permits from that epoch on · seenFrom, seenUntil, seenFactor: the epochs of what `seen`
---     counts, and what one image of it is in a minute
+--   span.<meter>, spanAt, spanEpoch, refusedAt   the same since the upstream's stock was empty: at a 429 (refusedAt), or when
+--     that said to have the refused call's worth again; of permits from that epoch on
+--   seenFrom, seenUntil, seenFactor   the epochs of what `seen` counts, and what one image of it is in a minute
 --   easedFrom         when calls began to start without a known limit, see slow-start.lua
 --   slowCap, slowAt   calls under way since a `slow_down`, and since when
 -- GUARANTEE: over any span of t ms, no more starts than limit · t / 60000 + size, where size is the burst, at least one call.

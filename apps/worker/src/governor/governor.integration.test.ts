@@ -196,8 +196,10 @@ describe('rate', () => {
       await refuse(governor, await permit(governor, 10), said({ 'retry-after': '51' }));
       // As if the stop were over.
       const past = Object.fromEntries(
-        ['notBefore', 'spanAt', 'tat.images', 'guessAt.images'].map((field) => [field, Date.now()]),
+        ['notBefore', 'tat.images', 'guessAt.images'].map((field) => [field, Date.now()]),
       );
+      past['refusedAt'] = Date.now() - 51_000;
+      past['spanAt'] = Date.now();
       await kit.redis.hset(kit.keys(prefix).bucket('default', MODEL), past);
     }
     expect(await governor.look(ask(10))).toEqual({ kind: 'too-large', most: 5 });

@@ -284,51 +284,34 @@ describe('a 429 that names no limit, where none is known', () => {
     expect(await second({ 'span.images': 12 })).toBeCloseTo(100, -1); // never less than half
   });
 
-  test('counts what passes from the refusal on, not from the end of a stop that is longer than was asked for', async () => {
+  test('counts what passes from when there may be something again, not from the end of a longer stop', async () => {
     const prefix = kit.newPrefix();
     const governor = await kit.open({}, prefix);
-    await refuse(governor, await permitOf(governor), said({ 'retry-after-ms': '100' })); // 600 a minute; stopped for a second
-    // 3.5 s later, of which one was the stop.
-    const hash = kit.keys(prefix).bucket('default', MODEL);
-    for (const field of ['notBefore', 'spanAt', 'guessAt.images', 'tat.images']) {
-      await kit.redis.hincrbyfloat(hash, field, -3_500);
-    }
-    for (let index = 0; index < 35; index += 1) await (await permitOf(governor)).giveBack('used');
-    await refuse(governor, await permitOf(governor), said({ 'retry-after-ms': '100' }));
-    const rate = await workingRate(prefix);
-    expect(rate).toBeGreaterThan(500); // 35 in 3.5 s
-    expect(rate).toBeLessThan(650);
+    await refuse(governor, await permitOf(governor), said({ 'retry-after-ms': '100' })); // stopped for a second
+    const { notBefore, spanAt } = await bucket(prefix, MODEL);
+    expect(Number(notBefore) - Number(spanAt)).toBeCloseTo(900, 0);
   });
 
   test('counts what passed in less than 5 s on to the next 429, so that few calls make no rate', async () => {
     const prefix = kit.newPrefix();
     const governor = await kit.open({}, prefix);
-    const hash = kit.keys(prefix).bucket('default', MODEL);
-    const later = async (ms: number) => {
+    const passAndRefuse = async (ms: number, count: number) => {
       for (const field of ['notBefore', 'spanAt', 'guessAt.images', 'tat.images']) {
-        await kit.redis.hincrbyfloat(hash, field, -ms);
+        await kit.redis.hincrbyfloat(kit.keys(prefix).bucket('default', MODEL), field, -ms);
       }
-    };
-    const pass = async (count: number) => {
       for (let index = 0; index < count; index += 1) await (await permitOf(governor)).giveBack('used');
+      await refuse(governor, await permitOf(governor), said({ 'retry-after-ms': '100' }));
     };
-    const waits = said({ 'retry-after-ms': '100' }); // 600 a minute
-    await refuse(governor, await permitOf(governor), waits);
-    await later(4_000);
-    await pass(40);
+    await passAndRefuse(0, 0);
     const asleep = await permitOf(governor);
-    await refuse(governor, await permitOf(governor), waits);
-    // Of the one second since, in which processes stood still, not enough came through.
-    await later(2_000);
-    await pass(10);
-    await refuse(governor, await permitOf(governor), waits);
-    expect(Number((await bucket(prefix, MODEL))['seen.images'])).toBeGreaterThan(450); // 51 in 6 s
-    // What is given back was never seen.
-    const before = Number((await bucket(prefix, MODEL))['seen.images']);
+    await passAndRefuse(2_000, 30);
+    await passAndRefuse(5_000, 10);
+    const after = await bucket(prefix, MODEL);
+    const calls = (fields: typeof after) => Number(fields['seen.images']) / Number(fields['seenFactor']);
+    expect(calls(after)).toBeCloseTo(42, 0); // 30 and 10, the one that sleeps and the one refused last
+    expect(after).toMatchObject({ 'span.images': '0' });
     await asleep.giveBack('unused');
-    const after = Number((await bucket(prefix, MODEL))['seen.images']);
-    expect(before - after).toBeCloseTo(before / 51, 0);
-    expect(await bucket(prefix, MODEL)).toMatchObject({ 'span.images': '0' });
+    expect(calls(await bucket(prefix, MODEL))).toBeCloseTo(41, 0);
   });
 
   test('counts all that passed since the 429 before, also what a count of the last minute has forgotten', async () => {
@@ -340,6 +323,14 @@ describe('a 429 that names no limit, where none is known', () => {
     await refuse(governor, await permitOf(governor), vague(1));
     expect(await rate()).toBeGreaterThan(57);
     expect(await rate()).toBeLessThan(63);
+  });
+
+  test('keeps nine tenths right after another: requests from before that may have taken what there was', async () => {
+    const now = Date.now();
+    const since = { notBefore: now - 500, spanAt: now - 1_500, 'guessAt.images': now - 500 };
+    const { governor, rate } = await openAfter({ ...since, 'seen.images': 600, 'span.images': 6 });
+    await refuse(governor, await permitOf(governor), vague(1));
+    expectGrown((await rate()) / 0.9, 600 * 2 ** (0.5 / 3));
   });
 
   test('keeps nine tenths when the last 429 was long ago: there may have been less to do since', async () => {

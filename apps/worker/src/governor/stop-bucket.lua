@@ -9,8 +9,8 @@
 -- Returns 1 when this stopped it or made the stop longer, else 0.
 local LEAST_SPAN_MS = 5000
 local LEAST_SPAN_CALLS = 20
-local SHORT_KEEPS = 0.5
-local LONG_KEEPS = 0.9
+local TELLING_KEEPS = 0.5
+local OTHER_KEEPS = 0.9
 local now = now_ms()
 local wait, told = tonumber(ARGV[1]), told_at(10)
 local weights = { images = tonumber(ARGV[2]), requests = 1, tokens = tonumber(ARGV[3]) }
@@ -41,20 +41,22 @@ local function note_rates(meter, told_wait)
   local by_span = is_short or in_span * 60000 / span_ms > recent_of(b, meter, now)
   changes.seenFrom, changes.seenUntil = by_span and b.spanEpoch or 0, b.epoch or 0
   changes.seenFactor = by_span and 60000 / span_ms or 1
-  -- At the end of a span less than the refused call was left: the two together are the most the limit can have allowed. That is
-  -- better than a little too low, for minutes.
+  -- At the end of a span less than the refused call was left: with it what passed is the most the limit can have allowed. That
+  -- is better than a little too low, for minutes. Of calls that are too large for what there ever is nothing passes.
   for _, each in ipairs(METERS) do
-    local passed = (b['span.' .. each] or 0) + weights[each]
-    changes['seen.' .. each] = by_span and passed * changes.seenFactor or recent_of(b, each, now)
+    local passed = b['span.' .. each] or 0
+    passed = (passed + math.min(passed, weights[each])) * changes.seenFactor
+    changes['seen.' .. each] = by_span and passed or recent_of(b, each, now)
   end
   -- Of seconds, or of a few calls, no rate can be told well: they count for the next one too.
   if not is_short or (span_ms >= LEAST_SPAN_MS and (b['span.requests'] or 0) >= LEAST_SPAN_CALLS) then
-    changes.spanAt, changes.spanEpoch = now + math.min(told_wait, wait), (b.epoch or 0) + 1
+    changes.spanAt, changes.spanEpoch, changes.refusedAt = now + math.min(told_wait, wait), (b.epoch or 0) + 1, now
     for _, each in ipairs(METERS) do changes['span.' .. each] = 0 end
   end
   if told[meter] > 0 or learned_of(b, meter, now) > 0 then return end
   local base = working_rate(b, meter, now)
-  changes['base.' .. meter], changes['least.' .. meter] = base, base * (is_short and SHORT_KEEPS or LONG_KEEPS)
+  local is_telling = is_short and now - (b.refusedAt or b.spanAt) >= LEAST_SPAN_MS
+  changes['base.' .. meter], changes['least.' .. meter] = base, base * (is_telling and TELLING_KEEPS or OTHER_KEEPS)
   changes['hint.' .. meter], changes['call.' .. meter] = hint, weights[meter]
   changes['guessAt.' .. meter] = stop_until
 end

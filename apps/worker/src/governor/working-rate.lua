@@ -6,8 +6,9 @@
 --          0 = no wait was told, or one too short for its text («0.00 seconds»)
 --   call   what the refused call weighed; without a hint one such call a second is taken for what the wait allows
 --   base   the rate the bucket went by before the 429, 0 = none
---   least  what of it is kept in any case: half after a 429 within the last minute; 90 % otherwise, for in a long time there may
---          have been less to do, and what passed says little
+--   least  what of it is kept in any case: half when what passed since the 429 before tells a rate; 90 % when that was within the
+--          last 5 s, in which requests on their way from before it may have taken what there was, or more than a minute ago, for
+--          there may have been less to do
 -- The first guess doubles until a 429 comes, up to 64 times as much. A stop of a second leaves the upstream a second's stock:
 -- a rate twice too high is refused within a second, one half too high within two. So what went well for 3 s is not far too
 -- high, and may double; where three calls take longer at that rate it waits for them, 10 s at most. With the next 429 the
