@@ -18,6 +18,8 @@ export interface GovernorKit {
   readonly url: string;
   newPrefix(): string;
   keys(prefix: string): Keys;
+  /** Fields of a bucket. */
+  bucket(prefix: string, limit: string, key?: string): Promise<Record<string, string>>;
   /** With one upstream key. */
   open(limits: ToldLimits, prefix?: string): Promise<Governor>;
   /** With these, by name. */
@@ -36,6 +38,7 @@ export async function openGovernorKit(): Promise<GovernorKit> {
     url: server.url,
     newPrefix: () => `${server.prefix}-${(count += 1)}`,
     keys: keysOf,
+    bucket: (prefix, limit, key = 'default') => server.redis.hgetall(keysOf(prefix).bucket(key, limit)),
     open: (limits, prefix) => kit.openWith({ default: limits }, prefix),
     async openWith(limits, prefix = kit.newPrefix()) {
       const governor = await openGovernor({
