@@ -56,7 +56,9 @@ export const workerVariables = {
     allowed: 'a path on a local disk',
   }),
   SPOOL_MAX_BYTES: variable(wholeNumber(1, 1_000_000_000_000_000), '1073741824', {
-    about: 'Most bytes in `SPOOL_DIR`; a call starts only with room for its images, all workers of the host together.',
+    about:
+      'Most bytes in `SPOOL_DIR`; a call starts only with room for its images, all workers of the host together. 128 MiB for ' +
+      'each of them at least: with less they hold each other up.',
     allowed: 'a whole number from 1',
   }),
   ON_UNKNOWN: variable(z.enum(['retry', 'fail']), 'retry', {
