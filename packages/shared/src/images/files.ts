@@ -222,6 +222,17 @@ async function removeStaged(files: readonly Staged[]): Promise<void> {
   await Promise.all(files.map(({ from }) => unlink(from).catch(() => undefined)));
 }
 
+/** Folders made for files that were not put there. One that can't go (it holds another's file by now, the disk is gone) stays, and its outer ones. */
+async function removeMade(folders: readonly string[]): Promise<void> {
+  for (const folder of folders.toReversed()) {
+    const isGone = await rmdir(folder).then(
+      () => true,
+      (error: unknown) => errnoOf(error) === 'ENOENT',
+    );
+    if (!isGone) return;
+  }
+}
+
 function rethrow(error: unknown): never {
   throw error;
 }
@@ -243,7 +254,7 @@ export async function writeDurably(files: readonly NewFile[], place: Place, sign
   } catch (error) {
     // A full or vanished disk, or one that has moved already.
     await removeStaged(staged);
-    for (const folder of made.toReversed()) await rmdir(folder).catch(() => undefined); // it holds something by now
+    await removeMade(made);
     throw error;
   }
 }
