@@ -20,6 +20,7 @@ function upstream(name: string, ...answers: readonly Answer[]): Fault {
 /** Times by which a limit stops its bucket; a limit of 3,000 does not hold up a run that has 500 images to make. */
 const TOLD = { limit: 3_000, used: 3_000, retryAfterMs: 1_200 };
 const QUOTA_ANSWERS = 2;
+const DEAD_LINK_LIFE_MS = 15_000;
 const OPERATOR_WATCHES_MS = 25_000;
 /** The operator looks this often, and has paid his bill by then. */
 const PAID_AFTER_MS = 700;
@@ -83,10 +84,11 @@ export const UPSTREAM_FAULTS: readonly Fault[] = [
     },
   },
   {
+    // To their end, which they name: until then they are asked for, which a run could not wait for if it were an hour.
     name: 'links that are dead',
     needs: ({ hasLinks }) => hasLinks,
     isBeside: true,
-    act: (world) => ofSimulator(world, [{ kind: 'dead_link', count: 2 }]),
+    act: (world) => ofSimulator(world, [{ kind: 'dead_link', count: 2, params: { ttlMs: DEAD_LINK_LIFE_MS } }]),
   },
 ];
 

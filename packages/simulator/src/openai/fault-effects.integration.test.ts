@@ -89,6 +89,14 @@ describe('replies without all images', () => {
     const reply = await kit.client.images.generate({ model: 'dall-e-3', prompt: 'x' });
     expect((await fetch(reply.data?.[0]?.url ?? '')).status).toBe(status);
   });
+
+  test('dead_link may end sooner than others, and says so', async () => {
+    await kit.fault({ kind: 'dead_link', params: { ttlMs: 20_000 } });
+    const reply = await kit.client.images.generate({ model: 'dall-e-3', prompt: 'x' });
+    const end = Date.parse(new URL(reply.data?.[0]?.url ?? '').searchParams.get('se') ?? '');
+    expect(end - Date.now()).toBeGreaterThan(15_000);
+    expect(end - Date.now()).toBeLessThanOrEqual(20_000);
+  });
 });
 
 describe('which requests a fault hits', () => {

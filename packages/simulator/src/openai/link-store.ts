@@ -13,6 +13,13 @@ interface Linked {
   deadStatus: number | null;
 }
 
+export interface LinkOptions {
+  /** The link names its end. */
+  readonly ttlMs: number;
+  /** Of the `dead_link` fault: the status every download answers. */
+  readonly deadStatus: number | null;
+}
+
 export type Download = { status: 200; bytes: Buffer; contentType: string } | { status: number; code: string };
 
 const USER = 'user-simulator00000000000';
@@ -27,7 +34,7 @@ export class LinkStore {
   #bytes = 0;
 
   /** Path and query of a new link. */
-  add(bytes: Buffer, contentType: string, nowMs: number, ttlMs: number, deadStatus: number | null): string {
+  add(bytes: Buffer, contentType: string, nowMs: number, { ttlMs, deadStatus }: LinkOptions): string {
     const extension = contentType.replace('image/', '');
     const path = `/private/${ORGANIZATION}/${USER}/img-${randomBytes(12).toString('hex')}.${extension}`;
     this.#linked.set(path, { bytes, contentType, expiresAtMs: nowMs + ttlMs, deadStatus });

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { ResolvedRequest } from './image-request.ts';
 import type { RequestRow } from './ledger.ts';
+import type { LinkOptions } from './link-store.ts';
 import { renderImage } from './render/render-image.ts';
 import { costUsd, type Usage, usageOf } from './usage.ts';
 import type { World } from './world.ts';
@@ -52,7 +53,7 @@ export function successBody(
   request: ResolvedRequest,
   produced: Produced,
   nowMs: number,
-  deadLinkStatus: number | null,
+  link: LinkOptions,
 ): string {
   const revised = request.model.revisedPrompt
     ? `,"revised_prompt":${JSON.stringify(revisePrompt(request.prompt))}`
@@ -60,7 +61,7 @@ export function successBody(
   const entries = produced.images.map(({ bytes }) => {
     if (request.responseFormat === 'b64_json') return `{"b64_json":"${bytes.toString('base64')}"${revised}}`;
     const type = `image/${request.outputFormat}`;
-    const path = world.links.add(bytes, type, nowMs, world.settings.linkTtlMs, deadLinkStatus);
+    const path = world.links.add(bytes, type, nowMs, link);
     return `{"url":${JSON.stringify(world.publicUrl + path)}${revised}}`;
   });
   const head = `{"created":${Math.floor(nowMs / 1000)},"data":[${entries.join(',')}]`;

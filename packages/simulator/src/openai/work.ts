@@ -12,6 +12,7 @@ import { type FaultKind, type ModifierKind, WORK_KINDS, type WorkKind } from './
 import { moderationBlocked } from './fault-replies.ts';
 import type { ResolvedRequest } from './image-request.ts';
 import { latencyMs } from './latency.ts';
+import type { LinkOptions } from './link-store.ts';
 import { isLegacy } from './models.ts';
 import { type Produced, produceAndBill, successBody } from './produce.ts';
 import type { World } from './world.ts';
@@ -23,7 +24,7 @@ interface Job {
   world: World;
   exchange: Exchange;
   request: ResolvedRequest;
-  deadLinkStatus: number | null;
+  link: LinkOptions;
 }
 
 /** `lateFault`: an error to answer after the work is done and billed, instead of the images. */
@@ -43,8 +44,11 @@ export async function doWork(
   if (slow !== null) exchange.bytesPerSecond = numberParam(slow, 'bytesPerSecond', 64 * 1024);
   const natural = latencyMs(request, Math.random()) * world.settings.latencyScale;
   if (!(await pause(latency === null ? natural : numberParam(latency, 'ms', natural), world.closing))) return;
-  const deadLinkStatus = dead === null ? null : numberParam(dead, 'status', 403);
-  const job = { world, exchange, request, deadLinkStatus };
+  const link = {
+    ttlMs: numberParam(dead ?? {}, 'ttlMs', world.settings.linkTtlMs),
+    deadStatus: dead === null ? null : numberParam(dead, 'status', 403),
+  };
+  const job = { world, exchange, request, link };
   const count = billedCount(fault, request.n);
   const produced = await produceAndBill(world, request, exchange.row, count);
   if (exchange.clientGone) return exchange.end('client_gone', null);
@@ -60,8 +64,8 @@ function billedCount(fault: Fault<FaultKind> | null, n: number): number {
   return fault === null || booleanParam(fault.params, 'billed', !unbilledByDefault) ? n : 0;
 }
 
-function success({ world, exchange, request, deadLinkStatus }: Job, produced: Produced): Reply {
-  const body = successBody(world, request, produced, Date.now(), deadLinkStatus);
+function success({ world, exchange, request, link }: Job, produced: Produced): Reply {
+  const body = successBody(world, request, produced, Date.now(), link);
   return { status: 200, headers: exchange.usualHeaders(), body };
 }
 
