@@ -15,12 +15,6 @@ const WAITERS = 8;
 /** What a call takes of a worker's places: the upstream's time and the longest sleep for a permit, with a margin. */
 const SECONDS_IN_PLACE = 10;
 const FEWEST_PLACES = 20;
-/**
- * Spool of the host for each worker on it. A worker holds 64 MiB of it at least, and a lane leaves a tenth of all to others: with
- * the default of 1 GiB for all of them together 16 workers may have one call each under way, whatever the limit.
- */
-const SPOOL_BYTES_A_WORKER = 128 * 1_024 ** 2;
-const DEFAULT_SPOOL_BYTES = 1_024 ** 3;
 
 interface Job {
   readonly id: string;
@@ -56,7 +50,6 @@ function envOf({ upstream, workers, told }: DarkroomScenario): Record<string, st
     API_KEYS: Object.entries(API_KEYS)
       .map(([account, key]) => `${account}:${key}`)
       .join(','),
-    SPOOL_MAX_BYTES: String(Math.max(DEFAULT_SPOOL_BYTES, workers * SPOOL_BYTES_A_WORKER)),
     WORKER_CONCURRENCY: String(Math.max(FEWEST_PLACES, places)),
     LIMITS: JSON.stringify(limits ?? {}),
   };

@@ -57,8 +57,8 @@ export const workerVariables = {
   }),
   SPOOL_MAX_BYTES: variable(wholeNumber(1, 1_000_000_000_000_000), '1073741824', {
     about:
-      'Most bytes in `SPOOL_DIR`; a call starts only with room for its images, all workers of the host together. 128 MiB for ' +
-      'each of them at least: with less they hold each other up.',
+      'Most bytes in `SPOOL_DIR`; a call starts only with room for its images, all workers of the host together: 4 bytes for ' +
+      'each pixel, 8 MiB for an image whose size is not given. The default is enough for 115 such images at once.',
     allowed: 'a whole number from 1',
   }),
   ON_UNKNOWN: variable(z.enum(['retry', 'fail']), 'retry', {

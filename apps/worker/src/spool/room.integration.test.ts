@@ -52,7 +52,7 @@ async function held(): Promise<number[]> {
 }
 
 test('is asked of Redis once for many calls', async () => {
-  const room = open(1_000);
+  const room = open(8_192);
   for (let call = 0; call < 16; call += 1) expect(await take(room, 4 * MIB)).not.toBeNull();
   expect(await held()).toEqual([64]);
   expect(await take(room, 4 * MIB)).not.toBeNull();
@@ -89,6 +89,12 @@ test('a lane that hangs in all processes of a host leaves a tenth but for one ca
     true,
     true,
   ]);
+});
+
+test('a lane of many processes, each with a few calls, is not held up by what they hold and do not use', async () => {
+  const processes = Array.from({ length: 16 }, () => open(1_024));
+  const calls = processes.flatMap((room) => Array.from({ length: 13 }, () => room.take('a', 4 * MIB)));
+  expect((await Promise.all(calls)).filter((share) => share === null)).toEqual([]);
 });
 
 test('a lane has its share again when another process holds less', async () => {
@@ -162,7 +168,7 @@ test('is free again when the lease of a dead process has ended', async () => {
 });
 
 test('goes back when it is not needed for two renewals, but what is taken stays, even when Redis has lost it', async () => {
-  const room = open(1_000);
+  const room = open(8_192);
   const shares = await Promise.all([take(room, 70 * MIB), take(room, 70 * MIB)]);
   expect(await held()).toEqual([192]);
   shares[0]?.free();

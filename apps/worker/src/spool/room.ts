@@ -17,7 +17,9 @@ const HOLD = loadScript(import.meta.url, 'hold-room.lua');
 /** A dead process's room is free for others after this long. */
 const LEASE_MS = 45_000;
 const RENEW_EVERY_MS = 15_000;
-const STEP_BYTES = 64 * 1_024 ** 2;
+/** A block grows by a small part of all there is: what is held and not used stays small, with many workers on a host too. */
+const STEPS = 128;
+const LARGEST_STEP_BYTES = 64 * 1_024 ** 2;
 /** For a call that found no room: another process, or the disk, may have some again. */
 const LOOK_AGAIN_MS = 1_000;
 
@@ -65,6 +67,8 @@ export function openRoom({ redis, keys, spool, maxBytes, onError, onFull }: Room
   const processId = randomUUID();
   let held = 0;
   const shares = new LaneShares();
+  const stepBytes = Math.min(LARGEST_STEP_BYTES, Math.ceil(maxBytes / STEPS));
+  const inSteps = (bytes: number): number => Math.ceil(bytes / stepBytes) * stepBytes;
   /** For all processes of the host, and what the others hold of it; as of the last look. */
   let size = 0;
   let elsewhere = 0;
@@ -158,8 +162,4 @@ export function openRoom({ redis, keys, spool, maxBytes, onError, onFull }: Room
       await Promise.race([hold(0, 0), sleep(1_000, undefined, { ref: false })]);
     },
   };
-}
-
-function inSteps(bytes: number): number {
-  return Math.ceil(bytes / STEP_BYTES) * STEP_BYTES;
 }
