@@ -1,5 +1,6 @@
 // `npm test`: every check through turbo, then one line with the true counts. A test counts as one; so does each static
-// check of a package (types, lint, format, unused code). A task that died without a result counts as failed.
+// check of a package (types, lint, format, unused code). A task that died without a result counts as failed. Before that
+// line stands how each task that failed ended: of a log this long often only the end is kept.
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,12 +8,15 @@ import { join } from 'node:path';
 const root = new URL('..', import.meta.url).pathname;
 const runs = join(root, '.turbo', 'runs');
 const TASKS = ['format', 'unused', 'typecheck', 'lint', 'test', 'test:integration', 'test:e2e'];
+const LINES_OF_A_FAILURE = 60;
 
 interface TurboSummary {
   readonly tasks: readonly {
     readonly taskId: string;
     readonly task: string;
     readonly directory: string;
+    /** From the root: what the task printed. */
+    readonly logFile: string;
     readonly execution?: { readonly exitCode?: number };
   }[];
 }
@@ -62,9 +66,15 @@ function count(summary: TurboSummary): Counts {
     if (!task.task.startsWith('test')) add(counts, isWell ? 1 : 0, isWell ? 0 : 1, 0);
     else if (!existsSync(file)) add(counts, 0, 1, 0);
     else addResult(counts, JSON.parse(readFileSync(file, 'utf8')) as VitestResult, isWell);
-    if (!isWell) console.error(`failed: ${task.taskId}`);
+    if (!isWell) console.error(`\nfailed: ${task.taskId}\n${endOf(join(root, task.logFile))}`);
   }
   return counts;
+}
+
+/** The last lines of what a task printed: vitest names there each test that failed, and why. */
+function endOf(log: string): string {
+  if (!existsSync(log)) return 'it printed nothing';
+  return readFileSync(log, 'utf8').trimEnd().split('\n').slice(-LINES_OF_A_FAILURE).join('\n');
 }
 
 /** A file that could not be loaded has no tests of its own, and an error outside any test fails the run: each is one failure. */
