@@ -1,9 +1,8 @@
 // One run: a world, its plan carried out, everything at rest, the books compared. What a failing run leaves is written by
 // report.ts.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { audit } from './audit/auditor.ts';
 import type { Books, Findings } from './audit/books.ts';
 import { collectBooks } from './audit/collect-books.ts';
@@ -32,8 +31,6 @@ export interface Run {
   readonly seconds: number;
 }
 
-/** Kept from run to run: a process that is killed writes nothing to it. */
-const CACHE = fileURLToPath(new URL('../../data/chaos/compile-cache', import.meta.url));
 /** Without any change, after the last fault: locks, leases, the sweep's second look and a dead link's minute fit in. */
 const STILL_MS = 90_000;
 const REST_WITHIN_MS = 300_000;
@@ -43,11 +40,10 @@ export async function runSeed({ seed, isShort, tell }: RunOptions): Promise<Run>
   const plan = planRun(seed, isShort);
   const startedAt = performance.now();
   const directory = mkdtempSync(join(tmpdir(), 'darkroom-chaos-'));
-  mkdirSync(CACHE, { recursive: true });
   const log = new Log();
   const timeline = new Timeline(tell);
   try {
-    const world = await startWorld({ ...plan, directory, cacheDirectory: CACHE, timeline, log });
+    const world = await startWorld({ ...plan, directory, timeline, log });
     try {
       const { books, played } = await play(world, plan);
       const seconds = (performance.now() - startedAt) / 1_000;

@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { findQuietPort } from '@darkroom/testing/free-port.ts';
 import { type Child, startChild } from './child.ts';
-import { findFreePort } from './free-port.ts';
 
 export interface RedisServer {
   readonly url: string;
@@ -26,7 +26,7 @@ export async function startRedisServer({
   binary = 'redis-server',
 }: RedisServerOptions): Promise<RedisServer> {
   mkdirSync(directory, { recursive: true });
-  const used = port === 0 ? await findFreePort() : port;
+  const used = port === 0 ? await findQuietPort() : port;
   const child = binary === 'docker' ? startInDocker(directory, used) : startLocally(binary, directory, used);
   await child.line(/Ready to accept connections/);
   writeFileSync(portFile(directory), String(used));

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { findQuietPort } from '@darkroom/testing/free-port.ts';
 import { type Child, startChild } from './child.ts';
-import { findFreePort } from './free-port.ts';
 import { type RedisServer, startRedisServer } from './redis-server.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -65,7 +65,7 @@ async function start(options: StackOptions, started: Child[]): Promise<Stack> {
   const redisUrl = options.redisUrl ?? redis?.url ?? '';
   const simulator = options.upstream === undefined ? await startSimulator(options) : null;
   if (simulator) started.push(simulator.child);
-  const port = options.port === undefined || options.port === 0 ? await findFreePort() : options.port;
+  const port = options.port === undefined || options.port === 0 ? await findQuietPort() : options.port;
   const env: Env = {
     HOST: '127.0.0.1',
     AUTH: 'off',
@@ -94,7 +94,7 @@ async function start(options: StackOptions, started: Child[]): Promise<Stack> {
     return child;
   };
   const startWorker = async (extra: Env = {}): Promise<Child> => {
-    const livePort = await findFreePort();
+    const livePort = await findQuietPort();
     const child = spawnApp('worker', { PORT: String(livePort), ...extra });
     await untilLive(`http://127.0.0.1:${livePort}/livez`, child);
     return child;

@@ -2,9 +2,8 @@
 // there is a Docker engine.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
+import { findQuietPort } from './free-port.ts';
 
 export interface TestRedisServer {
   readonly url: string;
@@ -19,7 +18,7 @@ const IN_MEMORY = ['--save', '', '--appendonly', 'no'];
 /** `port` 0 = any free one. */
 export async function startRedisServer(port = 0): Promise<TestRedisServer> {
   const binary = ['redis-server', 'valkey-server'].find((name) => spawnSync(name, ['--version']).status === 0);
-  return binary === undefined ? startContainer() : startLocally(binary, port === 0 ? await findFreePort() : port);
+  return binary === undefined ? startContainer() : startLocally(binary, port === 0 ? await findQuietPort() : port);
 }
 
 async function startLocally(binary: string, port: number): Promise<TestRedisServer> {
@@ -69,15 +68,4 @@ async function untilReady(output: NodeJS.ReadableStream): Promise<void> {
     }
   }
   throw new Error('redis-server ended before it was ready');
-}
-
-function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '@darkroom/dev/child.ts';
-import { findFreePort } from '@darkroom/dev/free-port.ts';
+import { findQuietPort } from '@darkroom/testing/free-port.ts';
 import type { Timeline } from './timeline.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -58,7 +58,7 @@ export function buildProcess({ name, role, directory, env, timeline, onLine }: P
   };
   /** Whether it is live, or was ended by us; false when it ended by itself before. */
   const startOnce = async (): Promise<boolean> => {
-    const chosen = await findFreePort();
+    const chosen = await findQuietPort();
     timeline.note('start', name);
     const started = startChild({
       name,

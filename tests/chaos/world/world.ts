@@ -5,8 +5,8 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '@darkroom/dev/child.ts';
-import { findFreePort } from '@darkroom/dev/free-port.ts';
 import { startRedisServer } from '@darkroom/dev/redis-server.ts';
+import { findQuietPort } from '@darkroom/testing/free-port.ts';
 import { Redis } from 'ioredis';
 import { Api } from '../../support/api.ts';
 import { type Hooks, startHooks } from '../../support/hooks.ts';
@@ -44,8 +44,6 @@ export interface WorldOptions {
   /** One worker's spool holds little. */
   readonly smallSpoolBytes: number;
   readonly directory: string;
-  /** Node's compile cache of all processes: a third of a worker's start. */
-  readonly cacheDirectory: string;
   readonly timeline: Timeline;
   readonly log: Log;
 }
@@ -111,7 +109,7 @@ async function start(
   const redisServer = await openCrashingRedis(join(directory, 'redis'), closers);
   const storage = await openStorage(options.storage, directory);
   closers.push(() => storage.stop());
-  const upstreamPort = await findFreePort();
+  const upstreamPort = await findQuietPort();
   const links = await startTcpProxy(
     () => ({ name: 'links', port: upstreamPort }),
     inspectHttp('upstream', 'links', watch),
@@ -189,9 +187,8 @@ function spoolOf(name: string, { directory, smallSpoolBytes }: WorldOptions): En
 }
 
 /** Short times, so that what waits for them fits into a run. */
-function commonEnv({ hasLinks, cacheDirectory }: WorldOptions, secret: string, frontPort: number): Env {
+function commonEnv({ hasLinks }: WorldOptions, secret: string, frontPort: number): Env {
   return {
-    NODE_COMPILE_CACHE: cacheDirectory,
     HOST: '127.0.0.1',
     ...ACCOUNT_ENV,
     PUBLIC_URL: `http://127.0.0.1:${frontPort}`,
@@ -219,7 +216,7 @@ async function endProcess(process: ServiceProcess): Promise<void> {
 }
 
 async function startUpstream(
-  { hasLinks, cacheDirectory }: WorldOptions,
+  { hasLinks }: WorldOptions,
   port: number,
   linksPort: number,
   onLine: (name: string, line: string) => void,
@@ -241,7 +238,7 @@ async function startUpstream(
       'fast',
       ...reality,
     ],
-    env: { NODE_COMPILE_CACHE: cacheDirectory },
+    env: {},
     onLine: (line) => onLine('upstream', line),
   });
   await child.line(/listening on/);
