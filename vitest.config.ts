@@ -9,6 +9,9 @@ const KINDS: Readonly<Record<string, { include: string; file: string; timeoutMs:
   e2e: { include: '**/*.e2e.test.ts', file: 'test-e2e', timeoutMs: 120_000, workers: 3 },
 };
 
+/** For `expect.poll`, ms: it ends when the fact holds, and vitest's second is soon over on a busy machine. */
+const POLL_MS = 10_000;
+
 /** These take longest by far: at the end they alone would have to be waited for. */
 const LONGEST = /chaos-(?:first|second)\.e2e\.test\.ts$/;
 
@@ -29,6 +32,7 @@ export default defineConfig(({ mode }) => {
       exclude: ['**/node_modules/**', ...(kind.file === 'test' ? ['**/*.{integration,e2e}.test.ts'] : [])],
       testTimeout: kind.timeoutMs,
       hookTimeout: kind.timeoutMs,
+      expect: { poll: { timeout: POLL_MS } },
       maxWorkers: kind.workers,
       pool: 'forks',
       sequence: { sequencer: LongestFirst },
