@@ -19,6 +19,8 @@ export interface Kit {
 export const KEY = 'sk-test-0000001234';
 
 export async function startKit(options: UpstreamOptions = {}): Promise<Kit> {
+  // A service opened before in the same process lets its sharp load little; the simulator draws with more.
+  sharp.unblock({ operation: ['VipsForeignLoad'] });
   const settings = { latencyScale: 0, rendering: 'fast' as const, today: '2026-11-22', ...options };
   const upstream = await startUpstream(settings);
   const control: Kit['control'] = async (method, path, body) => {
