@@ -165,7 +165,7 @@ describe('the request log', () => {
   it('is written once for a caller that leaves', async () => {
     const { json } = await api.post('/v1/jobs', {
       ...GENERATION,
-      input: { ...GENERATION.input, model: 'gpt-image-1.5' },
+      input: { ...GENERATION.input, model: 'gpt-image-2.5-flare' },
     });
     const leaving = new AbortController();
     const arrived = once(api.server, 'request');

@@ -75,11 +75,14 @@ describe('GET /v1/models', () => {
   });
 
   it('learns within seconds that the upstream has retired a deprecated model', async () => {
-    const deprecated = MODELS.find(({ status }) => status === 'deprecated');
-    if (deprecated === undefined) return;
-    await api.deps.redis.sadd(api.deps.keys.retiredModels, deprecated.id);
-    const status = async () => (await api.ask(`/v1/models/${deprecated.id}`)).json.status;
-    await expect.poll(status, { timeout: 10_000 }).toBe('retired');
+    const model = 'gpt-image-2.5-sunburst';
+    const later = new Date(Date.now() + 90 * 86_400_000).toISOString().slice(0, 10);
+    const { redis, keys } = api.deps;
+    await redis.hset(keys.shutdownDates, model, later);
+    const status = async () => (await api.ask(`/v1/models/${model}`)).json.status;
+    await expect.poll(status, { timeout: 15_000 }).toBe('deprecated');
+    await redis.sadd(keys.retiredModels, model);
+    await expect.poll(status, { timeout: 15_000 }).toBe('retired');
   });
 
   it('shows a shutdown day the upstream told within seconds, and says it to those who submit', async () => {
@@ -90,7 +93,7 @@ describe('GET /v1/models', () => {
     await api.deps.redis.hset(api.deps.keys.shutdownDates, 'gpt-image-2', soon);
     const shown = async () => (await api.ask('/v1/models/gpt-image-2')).json;
     await expect
-      .poll(shown, { timeout: 10_000 })
+      .poll(shown, { timeout: 15_000 })
       .toMatchObject({ status: 'deprecated', shutdown_date: soon, replacement: null });
     const after = await api.post('/v1/jobs', { ...GENERATION, input });
     expect(after.json.warnings).toEqual([`gpt-image-2 shuts down on ${soon}`]);
@@ -103,7 +106,7 @@ describe('GET /v1/models', () => {
     const days = { 'chatgpt-image-latest': today, 'gpt-image-2.5-flare': today };
     await api.deps.redis.hset(api.deps.keys.shutdownDates, days);
     const shown = async () => (await api.ask('/v1/models/gpt-image-2.5-flare')).json;
-    await expect.poll(shown, { timeout: 10_000 }).toMatchObject({ status: 'retired', shutdown_date: today });
+    await expect.poll(shown, { timeout: 15_000 }).toMatchObject({ status: 'retired', shutdown_date: today });
     const submit = (model: string) => api.post('/v1/jobs', { ...GENERATION, input: { ...GENERATION.input, model } });
     const translated = await submit('chatgpt-image-latest');
     expect(translated.json).toMatchObject({
