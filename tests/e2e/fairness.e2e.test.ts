@@ -75,7 +75,7 @@ describe('a batch', () => {
 
 describe('a model that hangs', () => {
   test('does not keep another from working, and each job says what an unknown outcome means to it', async () => {
-    const hung = 'gpt-image-1.5';
+    const hung = 'gpt-image-2.5-flare';
     await stack.simulator.fault('hang', { model: hung, count: 3 });
     const careful = await stack.api.submit({ model: hung }, { on_unknown: 'fail', priority: 'high' });
     const others = await times(5, () => stack.api.submit({ model: hung }));

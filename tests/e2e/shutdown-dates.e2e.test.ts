@@ -1,4 +1,5 @@
-// A shutdown day told by the upstream reaches every process: the worker asks, the API shows it and acts on it.
+// A shutdown day told by the upstream reaches every process: the worker asks, the API shows it and acts on it. So does that a
+// model is gone before its day.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startTestStack, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
@@ -32,4 +33,21 @@ test('a model shows and keeps to the day the upstream tells', async () => {
   expect(translated.model).not.toBe('gpt-image-1.5');
   expect(stack.lines.filter((line) => line.includes('has told a new shutdown day')).length).toBeGreaterThan(0);
   expect((await stack.simulator.ledger()).images).toHaveLength(2);
+});
+
+test('a deprecated model, once unknown upstream, is retired for all, and its next job is translated', async () => {
+  const asked = { model: 'gpt-image-1-mini' }; // by the day that is told above it lives
+  await stack.simulator.fault('model_not_found_404', asked);
+  const job = await stack.api.run(asked);
+  expect(job).toMatchObject({ status: 'failed', error: { code: 'model_retired' } });
+  expect(await stack.api.attempts(job.id)).toHaveLength(1);
+  const second = await stack.addApi();
+  for (const api of [stack.api, second]) {
+    const next = await until('a job is translated', async () => {
+      const tried = await api.run(asked);
+      return tried.model === asked.model ? null : tried;
+    });
+    expect(next).toMatchObject({ status: 'completed', requested_model: asked.model });
+    expect(next.warnings.join('\n')).toContain(asked.model);
+  }
 });

@@ -1,4 +1,4 @@
-// The rows of contract section 5 in which a job waits: rate limits, a refused upstream key, a retired model.
+// The rows of contract section 5 in which a job waits: rate limits, a refused upstream key.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { FaultOptions } from '../support/simulator.ts';
 import { startTestStack, type TestStack } from '../support/stack.ts';
@@ -155,25 +155,5 @@ describe('a refused upstream key pauses for all workers and nothing is spent', (
     expect(ended.map((job) => job.status)).toEqual(['completed', 'completed', 'completed']);
     expect((await stack.simulator.ledger()).images).toHaveLength(4);
     expect(ended.map((job) => job.usage.possible_extra_cost_usd)).toEqual([0, 0, 0]);
-  });
-});
-
-describe('a model the rules call deprecated', () => {
-  const isDeprecated = Date.now() < Date.parse('2026-12-01');
-  test.skipIf(!isDeprecated)('once unknown upstream is retired for all, and its next job is translated', async () => {
-    const asked = { model: 'gpt-image-1.5' };
-    await stack.simulator.fault('model_not_found_404', { model: 'gpt-image-1.5' });
-    const job = await stack.api.run(asked);
-    expect(job).toMatchObject({ status: 'failed', error: { code: 'model_retired' } });
-    expect(await stack.api.attempts(job.id)).toHaveLength(1);
-    const second = await stack.addApi();
-    for (const api of [stack.api, second]) {
-      const next = await until('a job is translated', async () => {
-        const tried = await api.run(asked);
-        return tried.model === 'gpt-image-1.5' ? null : tried;
-      });
-      expect(next).toMatchObject({ status: 'completed', requested_model: 'gpt-image-1.5' });
-      expect(next.warnings.join('\n')).toContain('gpt-image-1.5');
-    }
   });
 });
