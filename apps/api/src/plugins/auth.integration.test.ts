@@ -76,7 +76,7 @@ describe('AUTH=keys', () => {
   it.each(['/livez', '/readyz', '/openapi.json', '/docs', '/docs/static/swagger-ui.css'])(
     '%s is open',
     async (path) => {
-      expect((await fetch(`${api.url}${path}`)).status).toBe(200);
+      await expect.poll(async () => (await fetch(`${api.url}${path}`)).status).toBe(200);
     },
   );
 

@@ -2,8 +2,8 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import { startRedisServer, type TestRedisServer } from '@darkroom/testing/redis-server.ts';
 import { Redis } from 'ioredis';
-import { describe, expect, it } from 'vitest';
-import { GENERATION, startApi, type TestApi } from '../testing/start-api.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { type Answer, GENERATION, startApi, type TestApi } from '../testing/start-api.ts';
 
 /** Runs against a Redis of its own, which it may take away. */
 async function withOwnRedis(test: (api: TestApi, server: TestRedisServer) => Promise<void>) {
@@ -30,12 +30,15 @@ const attempts = (api: TestApi) => [
   api.ask('/readyz'),
 ];
 
-async function expectUnavailable(api: TestApi, withinMs: number): Promise<void> {
+/** Those who wait for a job are told after 15 s; nobody else has to wait for that. */
+const AT_ONCE_MS = 10_000;
+
+async function expectUnavailable(api: TestApi): Promise<void> {
   const startedAt = performance.now();
   for (const { status, json } of await Promise.all(attempts(api))) {
     expect([status, json.error.code, json.error.type]).toEqual([503, 'unavailable', 'service_unavailable_error']);
   }
-  expect(performance.now() - startedAt).toBeLessThan(withinMs);
+  expect(performance.now() - startedAt).toBeLessThan(AT_ONCE_MS);
   expect((await api.ask('/livez')).status).toBe(200);
 }
 
@@ -44,7 +47,7 @@ describe('without Redis', () => {
     await withOwnRedis(async (api, server) => {
       expect((await api.post('/v1/jobs', GENERATION)).status).toBe(202);
       await server.stop();
-      await expectUnavailable(api, 2_000);
+      await expectUnavailable(api);
       expect((await api.ask('/metrics')).text).not.toContain('darkroom_lane_depth_calls{');
       const again = await startRedisServer(server.port);
       await expect.poll(async () => (await api.ask('/readyz')).status, { timeout: 15_000 }).toBe(200);
@@ -56,7 +59,7 @@ describe('without Redis', () => {
   it('answers 503 also when Redis is there but frozen', async () => {
     await withOwnRedis(async (api, server) => {
       server.signal('SIGSTOP');
-      await expectUnavailable(api, 8_000);
+      await expectUnavailable(api);
       server.signal('SIGCONT');
       await expect.poll(async () => (await api.ask('/readyz')).status, { timeout: 15_000 }).toBe(200);
     });
@@ -77,11 +80,28 @@ describe('without Redis', () => {
   });
 });
 
+/** Its answer as soon as it is 200: on a busy machine a probe may take longer than it is waited for. */
+function ready(api: TestApi): Promise<Answer> {
+  const ask = async (): Promise<Answer> => {
+    const answer = await api.ask('/readyz');
+    expect(answer.status).toBe(200);
+    return answer;
+  };
+  return vi.waitFor(ask, { timeout: 10_000 });
+}
+
+/** What it says with its 503; for the same reason it may first say something else. */
+async function unready(api: TestApi): Promise<string> {
+  const { status, json } = await api.ask('/readyz');
+  expect(status).toBe(503);
+  return json.error.message;
+}
+
 describe('/readyz', () => {
   it('is 200 and names settings under which jobs can be lost', async () => {
     await withOwnRedis(async (api) => {
-      const { status, json } = await api.ask('/readyz');
-      expect([status, json]).toEqual([200, { status: 'ok', degraded: [expect.stringContaining('appendonly is off')] }]);
+      const { json } = await ready(api);
+      expect(json).toEqual({ status: 'ok', degraded: [expect.stringContaining('appendonly is off')] });
     });
   });
 
@@ -92,8 +112,7 @@ describe('/readyz', () => {
     await api.deps.store.probe();
     await rename(folder, `${folder}-away`); // at once: the API's first look at it may still be writing there
     await mkdir(folder);
-    const { status, json } = await api.ask('/readyz');
-    expect([status, json.error.message]).toEqual([503, expect.stringContaining('has no darkroom.json')]);
+    await expect.poll(() => unready(api)).toContain('has no darkroom.json');
     await api.close();
     await rm(`${folder}-away`, { recursive: true });
   });
@@ -105,9 +124,9 @@ describe('/readyz', () => {
     const wait = async () => (await api.post('/v1/jobs', { ...GENERATION, dry_run: true })).json.expected_wait_seconds;
     expect(await wait()).toBe(0);
     await redis.redis.set(api.deps.keys.storageAway, 'it is full', 'PX', 60_000);
-    const { status, json } = await api.ask('/readyz');
-    expect([status, json.degraded]).toEqual([200, expect.arrayContaining([expect.stringContaining('it is full')])]);
-    await expect.poll(wait, { timeout: 3_000 }).toBe(null);
+    const { json } = await ready(api);
+    expect(json.degraded).toContainEqual(expect.stringContaining('it is full'));
+    await expect.poll(wait, { timeout: 10_000 }).toBe(null);
     await api.close();
   });
 
@@ -115,10 +134,10 @@ describe('/readyz', () => {
     const redis = await openTestRedis();
     const api = await startApi({}, redis);
     const folder = api.deps.config.STORAGE_URL.slice('file:'.length);
+    await api.deps.store.probe();
     await rename(folder, `${folder}-away`);
     await writeFile(folder, 'a file where the folder was');
-    const { status, json } = await api.ask('/readyz');
-    expect([status, json.error.message]).toEqual([503, 'The image storage cannot be read (ENOTDIR).']);
+    await expect.poll(() => unready(api)).toBe('The image storage cannot be read (ENOTDIR).');
     await api.close();
     await rm(`${folder}-away`, { recursive: true });
   });
