@@ -166,6 +166,7 @@ describe('an account', () => {
     const streams = await Promise.all(Array.from({ length: 50 }, () => follow('/v1/events')));
     await Promise.all(streams.map((stream) => stream.take(1)));
     const id = await submit();
+    api.deps.learnedModels.stop(); // it reads a hash, too
     const before = await readsOfJobs();
     await makeEvents(api.deps, {
       account: 'shop',
@@ -203,6 +204,9 @@ describe('a connection to Redis that breaks', () => {
   });
 });
 
+/** A connection held open would be waited for until it idles out, after 72 s. */
+const NOT_HELD_UP_MS = 20_000;
+
 describe('a process that stops', () => {
   it('ends all streams at once and is held up neither by them nor by connections that ask for nothing', async () => {
     const own = await startApi();
@@ -217,6 +221,6 @@ describe('a process that stops', () => {
     const closing = own.close();
     await Promise.all(streams.map((stream) => stream.ended));
     await closing;
-    expect(performance.now() - beganAt).toBeLessThan(3_000);
+    expect(performance.now() - beganAt).toBeLessThan(NOT_HELD_UP_MS);
   });
 });
