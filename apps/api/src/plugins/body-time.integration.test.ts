@@ -16,7 +16,7 @@ beforeAll(async () => {
   app.addContentTypeParser('multipart/form-data', (_request, _body, done) => done(null));
   app.post('/', async () => 'read');
   app.post('/streamed', { config: { isStreamed: true, bodyTimeMs: LIMIT_MS } }, async (request) => text(request.raw));
-  app.post('/long', { config: { bodyTimeMs: 10 * LIMIT_MS } }, async () => 'read');
+  app.post('/long', { config: { bodyTimeMs: 60_000 } }, async () => 'read');
   await app.listen({ host: '127.0.0.1', port: 0 });
 });
 afterAll(() => app.close());
@@ -24,8 +24,16 @@ afterAll(() => app.close());
 async function begin(path: string, type: string) {
   const socket = connect((app.server.address() as AddressInfo).port, '127.0.0.1');
   await once(socket, 'connect');
+  const arrived = once(app.server, 'request');
   socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: ${type}\r\ncontent-length: 4\r\n\r\nab`);
+  await arrived;
   return socket;
+}
+
+/** Resolves when the server's own limit is over for whatever has arrived so far. */
+async function untilLimitIsOver(): Promise<void> {
+  const later = await begin('/', 'text/plain');
+  expect(await text(later)).toMatch(/^HTTP\/1\.1 400 /);
 }
 
 describe('a body that takes too long', () => {
@@ -41,7 +49,8 @@ describe('a body that takes too long', () => {
 
   it('has the time its route gives', async () => {
     const socket = await begin('/long', 'text/plain');
-    setTimeout(() => socket.write('cd'), 2 * LIMIT_MS);
+    await untilLimitIsOver();
+    socket.write('cd');
     const [reply] = (await once(socket, 'data')) as [Buffer];
     expect(reply.toString()).toMatch(/^HTTP\/1\.1 200 [^]*read$/);
     socket.destroy();
@@ -49,7 +58,8 @@ describe('a body that takes too long', () => {
 
   it('does not when it is a form that the route streams', async () => {
     const socket = await begin('/streamed', 'multipart/form-data');
-    setTimeout(() => socket.write('cd'), 2 * LIMIT_MS);
+    await untilLimitIsOver();
+    socket.write('cd');
     const [reply] = (await once(socket, 'data')) as [Buffer];
     expect(reply.toString()).toMatch(/^HTTP\/1\.1 200 [^]*abcd$/);
     socket.destroy();
