@@ -10,6 +10,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { GENERATION, toAnswer } from './testing/start-api.ts';
 
 const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+/** On a busy machine. */
+const START_MS = 50_000;
+const TWO_STARTS = { timeout: 120_000 };
 
 let redis: TestRedis;
 let folder: string;
@@ -37,7 +40,7 @@ function start(env: Record<string, string>) {
 async function startReady(env: Record<string, string> = {}) {
   const port = await findQuietPort();
   const started = start({ AUTH: 'off', PORT: String(port), REDIS_URL: redis.url, REDIS_PREFIX: redis.prefix, ...env });
-  await expect.poll(() => started.output.out, { timeout: 20_000, interval: 20 }).toContain('"msg":"listening"');
+  await expect.poll(() => started.output.out, { timeout: START_MS, interval: 20 }).toContain('"msg":"listening"');
   return { ...started, url: `http://127.0.0.1:${port}` };
 }
 
@@ -56,7 +59,7 @@ describe('a wrong environment', () => {
     expect(output.err).toMatch(/API_KEYS.*ADMIN_KEY/);
   });
 
-  it('ends with 1 when the port is taken', async () => {
+  it('ends with 1 when the port is taken', TWO_STARTS, async () => {
     const { url } = await startReady();
     const first = running;
     const { output, ended } = start({
@@ -72,7 +75,7 @@ describe('a wrong environment', () => {
 });
 
 describe('at start', () => {
-  it('records PUBLIC_URL and makes one signing secret for all processes', async () => {
+  it('records PUBLIC_URL and makes one signing secret for all processes', TWO_STARTS, async () => {
     const { url } = await startReady();
     expect(await redis.redis.get(`{${redis.prefix}}:public-url`)).toBe(`http://localhost:${new URL(url).port}`);
     const secret = await redis.redis.get(`{${redis.prefix}}:signing-secret`);

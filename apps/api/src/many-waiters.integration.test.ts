@@ -31,7 +31,7 @@ beforeAll(async () => {
   api = spawn(process.execPath, [MAIN], { env: { PATH: process.env['PATH'] ?? '', ...env }, cwd: folder });
   let said = '';
   api.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  await vi.waitFor(() => expect(said).toContain('"msg":"listening"'), { timeout: 20_000, interval: 20 });
+  await vi.waitFor(() => expect(said).toContain('"msg":"listening"'), { timeout: 50_000, interval: 20 });
 });
 afterAll(async () => {
   agent.destroy();
