@@ -1,6 +1,6 @@
 // A dead receiver slows nobody: what reaches another host while 5,000 events for a dead one lie around, against the same
 // without them. Worker and receivers share a process here, so the numbers are worse than life.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -25,11 +25,13 @@ interface Server {
 
 let bench: WebhookBench;
 let good: Server;
+let flooder: ChildProcess | null = null;
 beforeEach(async () => {
   bench = await openWebhookBench();
   good = await startServer(true);
 });
 afterEach(async () => {
+  flooder?.kill('SIGKILL'); // after a failure it would wait for a Redis that is gone, and vitest for it
   await good.close();
   await bench.close();
 });
@@ -85,6 +87,7 @@ async function prepareFlood(url: string): Promise<{ start(): Promise<number> }> 
   const child = spawn(process.execPath, [file, server.url, server.prefix, url, String(DEAD_EVENTS)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  flooder = child;
   const lines = createInterface(child.stdout);
   await once(lines, 'line');
   return {
