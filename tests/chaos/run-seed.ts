@@ -31,7 +31,7 @@ export interface Run {
   readonly seconds: number;
 }
 
-/** Without any change, after the last fault: locks, leases, the sweep's second look and a dead link's minute fit in. */
+/** Without any change, after the last fault: locks, leases, the sweep's second look and a dead link's life fit in. */
 const STILL_MS = 90_000;
 const REST_WITHIN_MS = 300_000;
 
