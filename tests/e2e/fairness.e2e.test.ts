@@ -40,7 +40,8 @@ async function stopModel(): Promise<Job> {
 
 describe('a batch', () => {
   test('of 300 lines leaves single jobs of its own account and of another their turn, and still gets its own', async () => {
-    await stack.simulator.fault('latency', { params: { ms: 30 } });
+    // Long enough for the batch to be fed faster than it is worked off, however slow the machine.
+    await stack.simulator.fault('latency', { params: { ms: 150 } });
     const lines = Array.from({ length: 300 }, (_, index) => ({
       custom_id: String(index),
       operation: 'generation',
@@ -51,6 +52,8 @@ describe('a batch', () => {
     });
     expect(batch.status).toBe(200);
     await until('the batch is fed and runs', async () => (await requests()).length >= 10);
+    const openJobs = () => stack.redis.zcard('{darkroom}:open-jobs');
+    await until('more of it is in line than will have a turn', async () => (await openJobs()) >= 60);
     const jobs = await Promise.all([
       times(10, () => stack.api.submit({ prompt: 'of the shop' })),
       times(10, () => studio.submit({ prompt: 'of the studio' })),
