@@ -55,8 +55,8 @@ describe('a batch', () => {
     const openJobs = () => stack.redis.zcard('{darkroom}:open-jobs');
     await until('more of it is in line than will have a turn', async () => (await openJobs()) >= 60);
     const jobs = await Promise.all([
-      times(10, () => stack.api.submit({ prompt: 'of the shop' })),
-      times(10, () => studio.submit({ prompt: 'of the studio' })),
+      times(20, () => stack.api.submit({ prompt: 'of the shop' })),
+      times(20, () => studio.submit({ prompt: 'of the studio' })),
     ]);
     await Promise.all([...jobs[0].map(({ id }) => stack.api.ended(id)), ...jobs[1].map(({ id }) => studio.ended(id))]);
     const { id } = batch.json as { id: string };
@@ -65,7 +65,7 @@ describe('a batch', () => {
     const first = started.findIndex((prompt) => prompt !== 'of the batch');
     const last = started.findLastIndex((prompt) => prompt !== 'of the batch');
     const between = started.slice(first, last).filter((prompt) => prompt === 'of the batch').length;
-    say(`20 single jobs beside a batch of 300: ${between} of the batch from the first of them to the last`);
+    say(`40 single jobs beside a batch of 300: ${between} of the batch from the first of them to the last`);
     // Low beside normal is one to four; a few were taken up before the single jobs came.
     expect(between).toBeGreaterThanOrEqual(1);
     expect(between).toBeLessThanOrEqual(14);
