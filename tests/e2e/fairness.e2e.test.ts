@@ -117,8 +117,9 @@ describe('a lane', () => {
     expect(waiting[6]?.queue_position).toBeLessThan(3);
     expect(waiting[0]?.expected_wait_seconds).toBeGreaterThan(30);
     await stack.reset();
+    await stack.simulator.fault('latency', { params: { ms: 500 } }); // so that a place between is seen
     const last = waiting.slice(0, 6).toSorted((a, b) => (b.queue_position ?? 0) - (a.queue_position ?? 0))[0];
-    const seen: (number | null)[] = [];
+    const seen: (number | null)[] = [last?.queue_position ?? null];
     await until('the last has ended', async () => {
       const job = await place(api, last as Job);
       seen.push(job.queue_position);
