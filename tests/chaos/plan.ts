@@ -1,6 +1,6 @@
 // What one seed means: which world, which jobs, which faults in which order. Pure: the same seed gives the same plan.
 // When things happen can't be the same: processes and machines have their own time.
-import type { Fault } from './fault.ts';
+import type { Conditions, Fault } from './fault.ts';
 import { FAULTS } from './faults.ts';
 import { type PlannedBatch, type PlannedJob, planJobs } from './load/planned-jobs.ts';
 import { buildRandom, type Random } from './random.ts';
@@ -17,13 +17,13 @@ export interface Act {
   readonly batch: PlannedBatch | null;
 }
 
-export interface Plan {
-  readonly seed: number;
-  readonly storage: 's3' | 'disk';
-  readonly hasLinks: boolean;
-  /** Of the upstream. */
-  readonly hasTwoKeys: boolean;
+/** What the world of a seed is like. */
+export interface SeedConditions extends Conditions {
   readonly hasTwoAccounts: boolean;
+}
+
+export interface Plan extends SeedConditions {
+  readonly seed: number;
   readonly smallSpoolBytes: number;
   readonly acts: readonly Act[];
 }
@@ -32,27 +32,50 @@ export function accountsOf({ hasTwoAccounts }: Pick<Plan, 'hasTwoAccounts'>): re
   return hasTwoAccounts ? ACCOUNTS : ACCOUNTS.slice(0, 1);
 }
 
-/** `short`: for CI; fewer jobs, a part of the states and faults, other ones for each seed. */
-export function planRun(seed: number, isShort: boolean): Plan {
+/** What is done in a run. */
+export interface Program {
+  readonly states: readonly NamedState[];
+  readonly faults: readonly Fault[];
+  /** For CI: fewer jobs. */
+  readonly isShort: boolean;
+}
+
+/** Everything that can be done in the seed's world. */
+export function planRun(seed: number): Plan {
+  const conditions = conditionsOf(seed);
+  return buildPlan(seed, {
+    states: STATES.filter((state) => isStateOf(state, conditions)),
+    faults: FAULTS.filter((fault) => isFaultOf(fault, conditions)),
+    isShort: false,
+  });
+}
+
+export function conditionsOf(seed: number): SeedConditions {
   const random = buildRandom(seed);
-  const storage = random.chance(0.25) ? 'disk' : 's3';
-  const hasLinks = random.chance(0.4);
-  const hasTwoKeys = random.chance(0.4);
-  const hasTwoAccounts = random.chance(0.5);
-  const conditions = { storage, hasLinks, hasTwoKeys } as const;
-  const states = STATES.filter(({ needs }) => needs === undefined || needs === storage);
-  const faults = FAULTS.filter(({ needs }) => needs === undefined || needs(conditions));
-  const acts = orderActs(
-    random.fork('acts'),
-    isShort ? someOf(random, states, 6) : states,
-    isShort ? someOf(random, faults, 3) : faults,
-  );
+  return {
+    storage: random.chance(0.25) ? 'disk' : 's3',
+    hasLinks: random.chance(0.4),
+    hasTwoKeys: random.chance(0.4),
+    hasTwoAccounts: random.chance(0.5),
+  };
+}
+
+export function isStateOf({ needs }: NamedState, { storage }: Conditions): boolean {
+  return needs === undefined || needs === storage;
+}
+
+export function isFaultOf({ needs }: Fault, conditions: Conditions): boolean {
+  return needs === undefined || needs(conditions);
+}
+
+export function buildPlan(seed: number, { states, faults, isShort }: Program): Plan {
+  const random = buildRandom(seed);
+  const conditions = conditionsOf(seed);
+  const { hasLinks, hasTwoAccounts } = conditions;
+  const acts = orderActs(random.fork('acts'), states, faults);
   return {
     seed,
-    storage,
-    hasLinks,
-    hasTwoKeys,
-    hasTwoAccounts,
+    ...conditions,
     smallSpoolBytes: 3 * 1_024 ** 2,
     acts: acts.map((act, at) => ({
       kind: act.kind,
@@ -80,8 +103,4 @@ function orderActs(random: Random, states: readonly NamedState[], faults: readon
 /** The one a worker is killed over, and one more for everything else to happen to. */
 function hasBatch({ bait }: Bare, at: number, isShort: boolean): boolean {
   return bait === 'batch' || at === (isShort ? 1 : 3);
-}
-
-function someOf<T>(random: Random, list: readonly T[], count: number): T[] {
-  return random.shuffle(list).slice(0, count);
 }

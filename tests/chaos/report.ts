@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Violation } from './audit/books.ts';
-import type { Run } from './run-seed.ts';
+import type { Run } from './run-plan.ts';
 import { toLine } from './world/timeline.ts';
 
 const AROUND_MS = 6_000;

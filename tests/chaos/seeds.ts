@@ -1,4 +1,4 @@
-// Seeds that have ever shown a violation: they are run in CI as well, for good.
+// Seeds that have ever shown a violation: they are run in CI as well, for good, as short-plans.ts says.
 export const FAILED_ONCE: readonly number[] = [
   3, // an attempt left open beside a spooled answer when its worker died
   5, // a paid reply given up while it waited to be read; a lane held at a guessed rate after slow_down

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Run } from './run-seed.ts';
+import type { Run } from './run-plan.ts';
 import { openTotals } from './totals.ts';
 
 function run(seconds: number, billed: number, met: number): Run {

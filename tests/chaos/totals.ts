@@ -1,6 +1,6 @@
 // Many seeds in one table: the figures in sum, in how many runs each state was reached and each fault was met, and what
 // each seed took. A fault that was never met proves nothing, whatever the figures say.
-import type { Run } from './run-seed.ts';
+import type { Run } from './run-plan.ts';
 
 export interface Totals {
   add(run: Run): void;

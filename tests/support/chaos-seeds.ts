@@ -1,9 +1,10 @@
 // Short runs of `npm run chaos`: the service under kills by name and faults, its books audited. What a failing run leaves is
-// named in its error; the whole run: `npm run chaos -- --seed N`.
+// named in its error; again: `npm run chaos -- --short --seed N`, the whole seed: `npm run chaos -- --seed N`.
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { keepRun, toComplaints, toTable } from '../chaos/report.ts';
-import { runSeed } from '../chaos/run-seed.ts';
+import { runPlan } from '../chaos/run-plan.ts';
+import { planShort } from '../chaos/short-plans.ts';
 import { say } from './say.ts';
 
 const KEPT = fileURLToPath(new URL('../../data/chaos', import.meta.url));
@@ -14,7 +15,7 @@ export function testSeeds(seeds: readonly number[]): void {
   test.each(seeds)(
     'short seed %i: nothing is lost, everything ends, what was bought twice is shown',
     async (seed) => {
-      const run = await runSeed({ seed, isShort: true, tell: () => undefined });
+      const run = await runPlan(planShort(seed), () => undefined);
       say(toTable(run));
       if (run.findings.violations.length === 0) return;
       expect.fail(`${toComplaints(run)}\nkept in ${keepRun(run, KEPT)}`);

@@ -8,19 +8,13 @@ import type { Books, Findings } from './audit/books.ts';
 import { collectBooks } from './audit/collect-books.ts';
 import { openCallers } from './load/callers.ts';
 import { type Follower, startFollower } from './load/follower.ts';
-import { accountsOf, type Plan, planRun } from './plan.ts';
+import { accountsOf, type Plan } from './plan.ts';
 import { untilRest } from './rest.ts';
 import { type Played, playActs } from './schedule.ts';
 import { resumeKeys } from './upstream-faults.ts';
 import { Log } from './world/log.ts';
 import { Timeline } from './world/timeline.ts';
 import { startWorld, type World } from './world/world.ts';
-
-export interface RunOptions {
-  readonly seed: number;
-  readonly isShort: boolean;
-  readonly tell: (line: string) => void;
-}
 
 export interface Run {
   readonly plan: Plan;
@@ -36,8 +30,7 @@ const STILL_MS = 90_000;
 const REST_WITHIN_MS = 300_000;
 
 /** Leaves nothing behind. */
-export async function runSeed({ seed, isShort, tell }: RunOptions): Promise<Run> {
-  const plan = planRun(seed, isShort);
+export async function runPlan(plan: Plan, tell: (line: string) => void): Promise<Run> {
   const startedAt = performance.now();
   const directory = mkdtempSync(join(tmpdir(), 'darkroom-chaos-'));
   const log = new Log();
