@@ -1,7 +1,10 @@
 // Waiting for a fact: asked again and again until it holds. Tests never sleep for anything else.
 import { setTimeout as pause } from 'node:timers/promises';
 
-const EVERY_MS = 20;
+/** Asking costs the test and the service a millisecond or more each: what is long in coming is asked for less often. */
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 150;
+const SHARE_OF_THE_WAIT = 0.1;
 
 /** What is no fact yet: Redis answers «is it there?» with 0. */
 type NotYet = null | undefined | false | 0 | '';
@@ -12,7 +15,7 @@ export async function until<T>(
   fact: () => Promise<T | NotYet> | T | NotYet,
   timeoutMs = 15_000,
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
+  const startedAt = performance.now();
   let last: unknown = null;
   for (;;) {
     try {
@@ -22,11 +25,12 @@ export async function until<T>(
     } catch (error) {
       last = error; // a process that is being restarted refuses connections for a moment
     }
-    if (performance.now() > deadline) {
+    const waited = performance.now() - startedAt;
+    if (waited > timeoutMs) {
       throw new Error(`not within ${timeoutMs} ms: ${what}${last instanceof Error ? ` (${last.message})` : ''}`, {
         cause: last,
       });
     }
-    await pause(EVERY_MS);
+    await pause(Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, waited * SHARE_OF_THE_WAIT)));
   }
 }
