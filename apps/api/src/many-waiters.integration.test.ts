@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { keysOf } from '@darkroom/shared/base/keys.ts';
+import { childEnv } from '@darkroom/testing/child-env.ts';
 import { findQuietPort } from '@darkroom/testing/free-port.ts';
 import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
@@ -28,7 +29,7 @@ beforeAll(async () => {
   const port = await findQuietPort();
   url = `http://127.0.0.1:${port}`;
   const env = { AUTH: 'off', PORT: String(port), REDIS_URL: redis.url, REDIS_PREFIX: redis.prefix, LOG_LEVEL: 'info' };
-  api = spawn(process.execPath, [MAIN], { env: { PATH: process.env['PATH'] ?? '', ...env }, cwd: folder });
+  api = spawn(process.execPath, [MAIN], { env: childEnv(env), cwd: folder });
   let said = '';
   api.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   await vi.waitFor(() => expect(said).toContain('"msg":"listening"'), { timeout: 50_000, interval: 20 });

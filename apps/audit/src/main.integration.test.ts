@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
+import { childEnv } from '@darkroom/testing/child-env.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Report } from './report.ts';
 import { type LiveSystem, openLiveSystem } from './testing/live-system.ts';
@@ -32,7 +33,7 @@ interface Exit {
 
 function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Exit> {
   const { url, prefix } = system.server;
-  const all = { REDIS_URL: url, REDIS_PREFIX: prefix, STORAGE_URL: `file:${folder}`, ...env };
+  const all = childEnv({ REDIS_URL: url, REDIS_PREFIX: prefix, STORAGE_URL: `file:${folder}`, ...env });
   return new Promise((resolve) => {
     execFile(process.execPath, [MAIN, ...args], { env: all }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
