@@ -1,5 +1,5 @@
 // `npm test`: every check through turbo, then one line with the true counts. A test counts as one; so does each static
-// check of a package (types, lint, format, unused code). A task that died without a result counts as failed. Before that
+// check (types, lint, format, unused code). A task that died without a result counts as failed. Before that
 // line stands how each task that failed ended: of a log this long often only the end is kept.
 import { spawn } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
