@@ -1,7 +1,8 @@
-// Kills a process in a named state: gets the work there, sets the trap, kills whom it has stopped. A state is tried again
-// with fresh jobs when nobody got there.
+// Kills a process in a named state, or freezes it: gets the work there, sets the trap, ends whom it has stopped. A state is
+// tried again with fresh jobs when nobody got there.
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../support/until.ts';
+import { freezeInPut } from './freeze.ts';
 import type { Callers } from './load/callers.ts';
 import type { PlannedJob } from './load/planned-jobs.ts';
 import type { Act } from './plan.ts';
@@ -15,7 +16,7 @@ export interface Kill {
   readonly state: NamedState;
   readonly act: Act;
   readonly callers: Callers;
-  /** Of the killed, to be waited for in the end. */
+  /** Of the killed, and the thaws of the frozen: to be waited for in the end. */
   readonly restarts: Promise<void>[];
 }
 
@@ -43,10 +44,10 @@ export async function killIn({ world, state, act, callers, restarts }: Kill): Pr
       (process) => process.startsWith(state.role),
       AbortSignal.timeout(HIT_WITHIN_MS),
     );
-    const isDead = caught !== null && (await killCaught(world, state, caught, restarts));
+    const isEnded = caught !== null && (await endCaught(world, state, caught, restarts));
     releaseAll(world);
     if (state.storage === 'away') await world.storage.back();
-    if (isDead) return true;
+    if (isEnded) return true;
     world.timeline.note('not hit', null, { state: state.name, tries });
     for (const job of act.jobs.slice(0, 4)) callers.start(again(job, tries));
     if (act.batch !== null) callers.startBatch({ ...act.batch, id: `${act.batch.id}-again${tries}` });
@@ -67,14 +68,15 @@ function again(job: PlannedJob, tries: number): PlannedJob {
 }
 
 /** False when it had ended otherwise just before. */
-async function killCaught(
-  world: World,
-  state: NamedState,
-  { process: caught, point }: Caught,
-  restarts: Promise<void>[],
-): Promise<boolean> {
-  const process = world.processes.find(({ name }) => name === caught);
-  if (process === undefined) throw new Error(`${caught} is no process`);
+async function endCaught(world: World, state: NamedState, caught: Caught, restarts: Promise<void>[]): Promise<boolean> {
+  const process = world.processes.find(({ name }) => name === caught.process);
+  if (process === undefined) throw new Error(`${caught.process} is no process`);
+  if (state.isFrozen === true) {
+    if (process.condition !== 'up') return false;
+    restarts.push(freezeInPut(world, process, caught, () => release(world, process.name)));
+    return true;
+  }
+  const { point } = caught;
   const job = point.link === 'redis' ? /job_[0-9a-z-]+/.exec(point.args.join(' '))?.[0] : undefined;
   const isDead = await process.kill({ state: state.name, ...(job === undefined ? {} : { job }) });
   restarts.push(pause(DEAD_MS).then(() => process.start()));
@@ -105,8 +107,13 @@ async function untilSpooled({ redis }: World): Promise<void> {
   ).catch(() => undefined);
 }
 
-/** What a trap has stopped in processes that live on. */
-function releaseAll({ proxies, front }: World): void {
-  front.release();
-  for (const { redis, s3, upstream } of proxies.values()) for (const proxy of [redis, s3, upstream]) proxy.release();
+/** What a trap has stopped in processes that live on; a frozen one keeps its own. */
+function releaseAll(world: World): void {
+  world.front.release();
+  for (const { name, condition } of world.processes) if (condition !== 'frozen') release(world, name);
+}
+
+function release({ proxies }: World, process: string): void {
+  const own = proxies.get(process);
+  for (const proxy of own === undefined ? [] : [own.redis, own.s3, own.upstream]) proxy.release();
 }

@@ -90,14 +90,23 @@ export function buildPlan(seed: number, { states, faults, isShort }: Program): P
 
 type Bare = Pick<Act, 'kind' | 'name'> & { readonly bait: NamedState['bait'] | null; readonly isEarly: boolean };
 
+function toKill({ name, bait, isEarly = false }: NamedState): Bare {
+  return { kind: 'kill', name, bait, isEarly };
+}
+
 /** Whatever takes long to mend comes early, so that it is mended while the rest goes on. */
 function orderActs(random: Random, states: readonly NamedState[], faults: readonly Fault[]): Bare[] {
+  const [last, others] = [states.filter(({ isLast }) => isLast), states.filter(({ isLast }) => !isLast)];
   const acts: Bare[] = [
-    ...states.map(({ name, bait, isEarly = false }) => ({ kind: 'kill' as const, name, bait, isEarly })),
+    ...others.map(toKill),
     ...faults.map(({ name, isEarly = false }) => ({ kind: 'fault' as const, name, bait: null, isEarly })),
   ];
   const shuffled = random.shuffle(acts);
-  return [...shuffled.filter(({ isEarly }) => isEarly), ...shuffled.filter(({ isEarly }) => !isEarly)];
+  return [
+    ...shuffled.filter(({ isEarly }) => isEarly),
+    ...shuffled.filter(({ isEarly }) => !isEarly),
+    ...last.map(toKill),
+  ];
 }
 
 /** The one a worker is killed over, and one more for everything else to happen to. */

@@ -18,7 +18,7 @@ export function toTable({ plan, findings, played: { hits, felt }, seconds, books
   return [
     head,
     ...figures,
-    'killed in',
+    'killed or frozen in',
     ...states,
     'felt',
     ...faults,

@@ -67,7 +67,7 @@ async function play(world: World, plan: Plan): Promise<{ books: Books; played: P
   }
 }
 
-/** A state nobody was killed in is not proven. */
+/** A state nobody was killed or frozen in is not proven. */
 function withUnhit({ figures, violations }: Findings, { hits }: Played): Findings {
   const unhit = [...hits].filter(([, count]) => count === 0).map(([state]) => state);
   return {

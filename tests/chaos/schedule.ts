@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../support/until.ts';
 import type { Felt } from './fault.ts';
 import { FAULTS } from './faults.ts';
+import { OVERTAKEN, timesOvertaken } from './freeze.ts';
 import { killIn } from './kill.ts';
 import type { Callers } from './load/callers.ts';
 import type { Act, Plan } from './plan.ts';
@@ -13,7 +14,7 @@ import { Turns } from './turns.ts';
 import type { World } from './world/world.ts';
 
 export interface Played {
-  /** How often a process was killed in each named state of the plan. */
+  /** How often a process was killed or frozen in each named state of the plan. */
   readonly hits: ReadonlyMap<string, number>;
   /** How often the service met each fault of the plan. */
   readonly felt: ReadonlyMap<string, number>;
@@ -62,6 +63,8 @@ export async function playActs(world: World, plan: Plan, callers: Callers): Prom
   };
   await Promise.all([playKills(), playFaults()]);
   await Promise.all(restarts);
+  if (plan.acts.some(({ kind, name }) => kind === 'kill' && named(STATES, name).isFrozen === true))
+    feelings.push({ name: OVERTAKEN, felt: Promise.resolve(() => Promise.resolve(timesOvertaken(world))) });
   return { hits, felt: await readFelt(feelings) };
 }
 

@@ -1,5 +1,5 @@
-// The states a process is killed in, by name. Each is a row: what work leads there, and where the bytes are stopped so that
-// the process stands still in exactly that state. Nothing of the service is changed for it.
+// The states a process is killed in, or frozen, by name. Each is a row: what work leads there, and where the bytes are
+// stopped so that the process stands still in exactly that state. Nothing of the service is changed for it.
 
 import type { Bait } from './load/planned-jobs.ts';
 import type { HttpPoint, Point, RedisPoint } from './proxy/points.ts';
@@ -16,6 +16,10 @@ export interface NamedState {
   readonly storage?: 'away' | 'back';
   /** What it leaves takes long to be mended. */
   readonly isEarly?: boolean;
+  /** Played after all others: it came when seeds had failed already, and what those mean must not change. */
+  readonly isLast?: boolean;
+  /** Frozen beyond its lock instead of killed; what it had sent arrives late, just before it goes on. */
+  readonly isFrozen?: boolean;
   /** A fresh trap for each time it is set. */
   readonly trap: () => Trap;
 }
@@ -188,4 +192,13 @@ export const STATES: readonly NamedState[] = [
     trap: atRedis('answer', isStep('note-spooled')),
   },
   { name: 'worker: draining', role: 'worker', bait: 'generation', storage: 'back', trap: whileDraining },
+  {
+    name: 'worker: frozen in its put',
+    role: 'worker',
+    bait: 'generation',
+    needs: 's3',
+    isLast: true,
+    isFrozen: true,
+    trap: atHttp('request', isImagePut),
+  },
 ];

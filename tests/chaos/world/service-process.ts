@@ -28,8 +28,8 @@ export interface ServiceProcess {
   kill(facts?: Readonly<Record<string, unknown>>): Promise<boolean>;
   /** SIGTERM; the exit is waited for. */
   stop(): Promise<void>;
-  freeze(): void;
-  thaw(): void;
+  freeze(facts?: Readonly<Record<string, unknown>>): void;
+  thaw(facts?: Readonly<Record<string, unknown>>): void;
 }
 
 export interface ProcessOptions {
@@ -114,14 +114,14 @@ export function buildProcess({ name, role, directory, env, timeline, onLine }: P
     async stop() {
       await end('stop');
     },
-    freeze() {
-      timeline.note('freeze', name);
+    freeze(facts = {}) {
+      timeline.note('freeze', name, facts);
       child?.signal('SIGSTOP');
       condition = 'frozen';
     },
-    thaw() {
+    thaw(facts = {}) {
       if (condition !== 'frozen') return;
-      timeline.note('thaw', name);
+      timeline.note('thaw', name, facts);
       child?.signal('SIGCONT');
       condition = 'up';
     },
