@@ -45,7 +45,7 @@ export async function killIn({ world, state, act, callers, restarts }: Kill): Pr
       AbortSignal.timeout(HIT_WITHIN_MS),
     );
     const isEnded = caught !== null && (await endCaught(world, state, caught, restarts));
-    releaseAll(world);
+    releaseAll(world, isEnded && state.isFrozen === true ? caught.process : null);
     if (state.storage === 'away') await world.storage.back();
     if (isEnded) return true;
     world.timeline.note('not hit', null, { state: state.name, tries });
@@ -107,10 +107,10 @@ async function untilSpooled({ redis }: World): Promise<void> {
   ).catch(() => undefined);
 }
 
-/** What a trap has stopped in processes that live on; a frozen one keeps its own. */
-function releaseAll(world: World): void {
+/** What a trap has stopped in processes that live on; `frozen` keeps its own until it is thawed. */
+function releaseAll(world: World, frozen: string | null): void {
   world.front.release();
-  for (const { name, condition } of world.processes) if (condition !== 'frozen') release(world, name);
+  for (const { name } of world.processes) if (name !== frozen) release(world, name);
 }
 
 function release({ proxies }: World, process: string): void {

@@ -2,7 +2,7 @@
 // that a run of them all meets every one of them. Pure.
 import type { Fault } from './fault.ts';
 import { FAULTS } from './faults.ts';
-import { buildPlan, conditionsOf, isFaultOf, isStateOf, type Plan } from './plan.ts';
+import { buildPlan, conditionsOf, isFaultOf, isStateOf, type Plan, type SeedConditions } from './plan.ts';
 import { FAILED_ONCE } from './seeds.ts';
 import { type NamedState, STATES } from './states.ts';
 
@@ -11,17 +11,15 @@ interface Hand {
   readonly faults: Fault[];
 }
 
-export const SHORT_SEEDS = FAILED_ONCE;
-
 /** Throws a RangeError for a seed that is not of CI. */
 export function planShort(seed: number): Plan {
   const hand = dealAll().get(seed);
-  if (hand === undefined) throw new RangeError(`seed ${seed} has no short run; those have: ${SHORT_SEEDS.join(', ')}`);
+  if (hand === undefined) throw new RangeError(`seed ${seed} has no short run; those have: ${FAILED_ONCE.join(', ')}`);
   return buildPlan(seed, { ...hand, isShort: true });
 }
 
 function dealAll(): ReadonlyMap<number, Hand> {
-  const hands = new Map(SHORT_SEEDS.map((seed): [number, Hand] => [seed, { states: [], faults: [] }]));
+  const hands = new Map(FAILED_ONCE.map((seed): [number, Hand] => [seed, { states: [], faults: [] }]));
   deal(STATES, isStateOf, hands, (hand, state) => hand.states.push(state));
   deal(FAULTS, isFaultOf, hands, (hand, fault) => hand.faults.push(fault));
   return hands;
@@ -30,7 +28,7 @@ function dealAll(): ReadonlyMap<number, Hand> {
 /** Each card to the hand that holds least of those whose world lets it be played; the hardest to place come first. */
 function deal<T>(
   cards: readonly T[],
-  isOf: (card: T, conditions: ReturnType<typeof conditionsOf>) => boolean,
+  isOf: (card: T, conditions: SeedConditions) => boolean,
   hands: ReadonlyMap<number, Hand>,
   give: (hand: Hand, card: T) => void,
 ): void {
