@@ -282,10 +282,14 @@ describe('a reply that is here when the time is over', () => {
     socket.on('close', () => clearInterval(timer));
   };
 
-  test('is read, though the process stood still until then', async () => {
+  test.each([
+    ['until then', 600, IMAGE],
+    ['for far longer', 4_000, IMAGE],
+    ['for far longer, and is not here whole', 4_000, replyOf(large(1))],
+  ])('is read, though the process stood still %s', async (_, stillMs, body) => {
     const server = await serve((socket) => {
-      socket.end(http('200 OK', IMAGE));
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+      socket.end(http('200 OK', body));
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, stillMs);
     });
     expect((await upstreamAt(server.url, 400).request(generation(1))).kind).toBe('answered');
   });

@@ -11,7 +11,7 @@ export interface ExchangeRequest {
   readonly body: Uint8Array | Iterable<Uint8Array>;
   /**
    * From connecting to the last byte, ms. A reply that is coming when it is over may go on for as long again, and for as
-   * long as it was held.
+   * long as it was held or this process stood still.
    */
   readonly timeoutMs: number;
   /** On the clock of `performance.now()`: a request that has not begun to go out by then never does. */
@@ -62,8 +62,10 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
   #isHeld = false;
   /** How long it had: that was not the upstream's time. */
   #heldMs = 0;
+  /** How late timers came, as this process stood still: that was not the upstream's time either. */
+  #stoodStillMs = 0;
   #over: Error | 'whole' | null = null;
-  #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #isLate = false;
   /** How often something has come. */
   #signs = 0;
@@ -73,7 +75,7 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
     this.#receive = receive;
     this.#timeoutMs = request.timeoutMs;
     this.#sendBefore = request.sendBefore;
-    this.#timer = setTimeout(() => this.#lookForSigns(0), request.timeoutMs);
+    this.#lookLater(request.timeoutMs, 0);
     const { origin, path, headers } = request;
     // undici takes iterables, its types don't.
     const body = request.body as Uint8Array;
@@ -136,6 +138,14 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
     if (this.#over === null) controller.resume();
   }
 
+  #lookLater(ms: number, before: number): void {
+    const dueAt = performance.now() + ms;
+    this.#timer = setTimeout(() => {
+      this.#stoodStillMs += Math.max(0, performance.now() - dueAt);
+      this.#lookForSigns(before);
+    }, ms);
+  }
+
   /**
    * The time is over. A reply may lie in the socket all the same: after a standstill of the process timers run before
    * sockets are read, and one that is held is not read either. It is paid, so it is not thrown away.
@@ -146,15 +156,14 @@ export class Exchange<R extends Receiver> implements Dispatcher.DispatchHandler 
       setImmediate(() => {
         if (this.#over !== null) return;
         if (!this.#isComing(before)) return this.#giveUp();
-        const now = this.#signs;
-        this.#timer = setTimeout(() => this.#lookForSigns(now), QUIET_MS);
+        this.#lookLater(QUIET_MS, this.#signs);
       });
     });
   }
 
   #isComing(before: number): boolean {
     if (this.#head === null) return false;
-    const passedMs = performance.now() - this.#startedAt - this.#heldMs;
+    const passedMs = performance.now() - this.#startedAt - this.#heldMs - this.#stoodStillMs;
     return this.#isHeld || (this.#signs > before && passedMs < 2 * this.#timeoutMs + QUIET_MS);
   }
 
