@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { planRun } from './plan.ts';
 import { keepRun, toComplaints, toTable } from './report.ts';
 import { runPlan } from './run-plan.ts';
-import { FAILED_ONCE } from './seeds.ts';
+import { FAILED_ONCE, SHORT } from './seeds.ts';
 import { planShort } from './short-plans.ts';
 import { openTotals, type Totals } from './totals.ts';
 
@@ -13,7 +13,8 @@ const HELP = `Usage: npm run chaos -- [options]
   --seed N     this seed alone (a failed one is replayed by it)
   --seeds N    so many seeds, from --from on          1
   --from N     the first of them                      1
-  --short      as in CI: the seeds that ever failed, with fewer jobs; together they meet each state and each fault
+  --failed     all seeds that ever failed
+  --short      as in CI: a few of those, with fewer jobs; together they meet each state and each fault
   --quiet      only tables
   --keep       keep the books of good runs as well
 A failing run leaves its timeline, books and logs in data/chaos.
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     seeds: { type: 'string', default: '1' },
     from: { type: 'string', default: '1' },
+    failed: { type: 'boolean', default: false },
     short: { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
@@ -57,7 +59,8 @@ async function main(): Promise<number> {
 
 function seedsToRun(): readonly number[] {
   if (values.seed !== undefined) return [wholeNumber(values.seed)];
-  if (values.short) return FAILED_ONCE;
+  if (values.short) return SHORT;
+  if (values.failed) return FAILED_ONCE;
   const first = wholeNumber(values.from);
   return Array.from({ length: wholeNumber(values.seeds) }, (_, at) => first + at);
 }

@@ -1,9 +1,9 @@
-// The runs of CI: the seeds that ever failed, each in its own world, share all named states and all faults among them, so
-// that a run of them all meets every one of them. Pure.
+// The runs of CI: a few seeds that failed, each in its own world, share all named states and all faults among them, so that
+// a run of them all meets every one of them. Pure.
 import type { Fault } from './fault.ts';
 import { FAULTS } from './faults.ts';
 import { buildPlan, conditionsOf, isFaultOf, isStateOf, type Plan, type SeedConditions } from './plan.ts';
-import { FAILED_ONCE } from './seeds.ts';
+import { SHORT } from './seeds.ts';
 import { type NamedState, STATES } from './states.ts';
 
 interface Hand {
@@ -14,12 +14,12 @@ interface Hand {
 /** Throws a RangeError for a seed that is not of CI. */
 export function planShort(seed: number): Plan {
   const hand = dealAll().get(seed);
-  if (hand === undefined) throw new RangeError(`seed ${seed} has no short run; those have: ${FAILED_ONCE.join(', ')}`);
+  if (hand === undefined) throw new RangeError(`seed ${seed} has no short run; those have: ${SHORT.join(', ')}`);
   return buildPlan(seed, { ...hand, isShort: true });
 }
 
 function dealAll(): ReadonlyMap<number, Hand> {
-  const hands = new Map(FAILED_ONCE.map((seed): [number, Hand] => [seed, { states: [], faults: [] }]));
+  const hands = new Map(SHORT.map((seed): [number, Hand] => [seed, { states: [], faults: [] }]));
   deal(STATES, isStateOf, hands, (hand, state) => hand.states.push(state));
   deal(FAULTS, isFaultOf, hands, (hand, fault) => hand.faults.push(fault));
   return hands;
