@@ -11,11 +11,15 @@ import type { World } from './world/world.ts';
 /** For those who read what a run has met. */
 export const OVERTAKEN = 'a put that came after another worker’s';
 
+/** It stands still for so long at least: that is the fault, and no wait for anything. */
 const BEYOND_LOCK_MS = 6_500;
 /** The call waits in line once more, and for the lease of its frozen worker. */
 const OVERTAKEN_WITHIN_MS = 40_000;
 
-/** Resolves when it is thawed. `release` lets go what the trap has stopped. */
+/**
+ * Resolves when it is thawed. `release` lets go what the trap has stopped. That no other worker stores the image in time is no
+ * error: its call may not be repeated, or has to wait; the run then says that nothing was overtaken.
+ */
 export async function freezeInPut(
   world: World,
   process: ServiceProcess,

@@ -9,6 +9,7 @@ import { ACCOUNTS, type AccountName } from './world/accounts.ts';
 
 /** One thing done to the service, while the jobs planned for it are under way. */
 export interface Act {
+  /** `kill`: of a process in a named state, or its freezing there, as the state says. */
   readonly kind: 'kill' | 'fault';
   /** Of the state or fault. */
   readonly name: string;

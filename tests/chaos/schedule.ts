@@ -46,6 +46,8 @@ export async function playActs(world: World, plan: Plan, callers: Callers): Prom
       const kill = (): Promise<boolean> => killIn({ world, state, act, callers, restarts });
       const isHit = await (state.storage === undefined ? kill() : storageTurns.take(kill));
       hits.set(act.name, isHit ? 1 : 0);
+      if (state.isFrozen === true)
+        feelings.push({ name: OVERTAKEN, felt: Promise.resolve(() => Promise.resolve(timesOvertaken(world))) });
     }
   };
   const playFaults = async (): Promise<void> => {
@@ -63,8 +65,6 @@ export async function playActs(world: World, plan: Plan, callers: Callers): Prom
   };
   await Promise.all([playKills(), playFaults()]);
   await Promise.all(restarts);
-  if (plan.acts.some(({ kind, name }) => kind === 'kill' && named(STATES, name).isFrozen === true))
-    feelings.push({ name: OVERTAKEN, felt: Promise.resolve(() => Promise.resolve(timesOvertaken(world))) });
   return { hits, felt: await readFelt(feelings) };
 }
 

@@ -1,7 +1,7 @@
 // Waiting for a fact: asked again and again until it holds. Tests never sleep for anything else.
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Asking costs the test and the service a millisecond or more each: what is long in coming is asked for less often. */
+/** Asking costs the test and the service a millisecond or more each: what is long in coming is asked for less often, ms. */
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 150;
 const SHARE_OF_THE_WAIT = 0.1;
