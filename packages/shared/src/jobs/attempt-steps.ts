@@ -20,6 +20,8 @@
 //   worker stands still      the answer is here or the socket is ready
 //   begin-attempt            an open row, perhaps a request in flight     the next worker of the item: `unknown`, at most one more;
 //                                                                         the sweep, for calls that need no other attempt
+//   the request, and the     the reply in its socket; another may have    the same worker: it reads the reply, however late, and its
+//   worker stands still      the item by then                             images are kept where the call has none
 //   the reply                the same; a URL reply's links once noted     the same; links are followed by any worker (drain)
 //   note-answer              a row known to be paid                       the same; the cost counts as paid, not as possible
 //   an image stored          bytes under their fixed key                  recover-stored: found and recorded, not bought
