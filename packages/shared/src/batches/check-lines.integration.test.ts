@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const write = (text: string) => store.put(KEY, Buffer.from(text), { contentType: 'application/jsonl' });
+const write = (text: string | Buffer) => store.put(KEY, Buffer.from(text), { contentType: 'application/jsonl' });
 
 async function read(from = START): Promise<InputLine[]> {
   const lines: InputLine[] = [];
@@ -73,11 +73,11 @@ describe('lines', () => {
   test('that are too long are named once, keep the count, and end', async () => {
     await write(`a\n${LONG}\nc\n${LONG}`);
     const lines = await read();
-    expect(lines.map(({ number, isTooLong }) => [number, isTooLong])).toEqual([
-      [1, false],
-      [2, true],
-      [3, false],
-      [4, true],
+    expect(lines.map(({ number, damage }) => [number, damage])).toEqual([
+      [1, null],
+      [2, 'too_long'],
+      [3, null],
+      [4, 'too_long'],
     ]);
     expect(await read({ byte: lines[3]?.nextByte ?? 0, line: 4 })).toEqual([]);
   });
@@ -121,6 +121,19 @@ describe('checking', () => {
       duplicates: [3, 5],
       isHopeless: false,
     });
+  });
+
+  test('refuses lines that are not UTF-8, whose prompts would be bought with other letters', async () => {
+    await write(Buffer.concat([Buffer.from(`${line('a')}\n`), Buffer.from(`${line('Bär')}\n`, 'latin1')]));
+    expect(await checkLines(LOOK, KEY, null, CONTEXT)).toMatchObject({
+      total: 2,
+      invalid: 1,
+      problems: [{ line: 2, code: 'invalid_encoding', param: null }],
+    });
+    expect((await read()).map(({ text, damage }) => [text, damage])).toEqual([
+      [line('a'), null],
+      ['', 'not_utf8'],
+    ]);
   });
 
   test('looks at the images of edits and variations by their references alone', async () => {

@@ -8,7 +8,7 @@ import type { Submission } from '../requests/submission.ts';
 import type { ValidateContext } from '../requests/validate.ts';
 import type { ImageCheck } from './check-images.ts';
 import { DUPLICATE, type Look, Tally, toBatchProblem } from './line-tally.ts';
-import { type InputLine, LONGEST_LINE_BYTES, readLines } from './lines.ts';
+import { type InputLine, problemOfDamage, readLines } from './lines.ts';
 import type { BatchProblem } from './record.ts';
 
 /** OpenAI's limit (openai-images.md 7, read 2026-11-22). */
@@ -81,7 +81,10 @@ function lookAt(
     param,
   });
   const refused = (found: readonly BatchProblem[]): Look => ({ line, found, images: null, submission: null });
-  if (line.isTooLong) return refused([at('line_too_long', `A line has at most ${LONGEST_LINE_BYTES} bytes.`, null)]);
+  if (line.damage !== null) {
+    const { code, message } = problemOfDamage(line.damage);
+    return refused([at(code ?? '', message, null)]);
+  }
   const parsed = parseBatchLine(line.text, endpoint, context);
   const found = parsed.ok ? [] : parsed.problems.map((problem) => toBatchProblem(line, problem));
   if (parsed.customId !== null && !isNew(seen, parsed.customId)) {

@@ -1,16 +1,21 @@
 // Reads the lines of a batch's input from storage, from any byte on, a few kilobytes at a time.
-import { ServiceError } from '../base/errors.ts';
+import { isUtf8 } from 'node:buffer';
+import { type PublicError, ServiceError } from '../base/errors.ts';
 import type { ImageStore } from '../images/store.ts';
 
 export interface InputLine {
   /** Counted from 1, empty lines included. */
   readonly number: number;
+  /** Empty when it can't be read. */
   readonly text: string;
   /** Where the next line begins. */
   readonly nextByte: number;
-  /** The line is longer than `LONGEST_LINE_BYTES`; `text` is empty then. */
-  readonly isTooLong: boolean;
+  /** Why it can't be read; null: it can. */
+  readonly damage: LineDamage | null;
 }
+
+/** Longer than `LONGEST_LINE_BYTES`, or not UTF-8: of text in another encoding prompts would be bought that nobody wrote. */
+export type LineDamage = 'too_long' | 'not_utf8';
 
 /** Three data URLs of the largest size OpenAI takes (20,971,520 characters; openai-images.md 2.4, read 2026-11-22). */
 export const LONGEST_LINE_BYTES = 67_108_864;
@@ -67,12 +72,22 @@ class GrowingLine {
 
   /** The line, unless it is empty; begins the next. */
   *take(number: number, nextByte: number): Generator<InputLine> {
-    const isTooLong = this.#bytes > LONGEST_LINE_BYTES;
-    const text = isTooLong ? '' : Buffer.concat(this.#pieces).toString('utf8').trim();
+    const line = Buffer.concat(this.#pieces);
+    const damage = this.#bytes > LONGEST_LINE_BYTES ? 'too_long' : isUtf8(line) ? null : 'not_utf8';
+    const text = damage === null ? line.toString('utf8').trim() : '';
     this.#pieces = [];
     this.#bytes = 0;
-    if (isTooLong || text !== '') yield { number, text, nextByte, isTooLong };
+    if (damage !== null || text !== '') yield { number, text, nextByte, damage };
   }
+}
+
+/** What is wrong with a line that can't be read, for its problem or its line in the error file. */
+export function problemOfDamage(damage: LineDamage): PublicError {
+  const { code, message } = {
+    too_long: { code: 'line_too_long', message: `A line has at most ${LONGEST_LINE_BYTES} bytes.` },
+    not_utf8: { code: 'invalid_encoding', message: 'The line is not UTF-8: save the file as UTF-8 and send it again.' },
+  }[damage];
+  return { message, type: 'invalid_request_error', param: null, code };
 }
 
 function vanished(): ServiceError {

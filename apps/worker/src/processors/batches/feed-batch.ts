@@ -78,7 +78,7 @@ export class Feeder {
 }
 
 function parseLine(record: BatchRecord, line: InputLine, context: ValidateContext): ParsedLine {
-  const isRefused = line.isTooLong || record.duplicates.has(line.number);
+  const isRefused = line.damage !== null || record.duplicates.has(line.number);
   if (isRefused) return { line, parsed: { ok: false, customId: null, problems: [] } };
   return { line, parsed: parseBatchLine(line.text, record.spec.endpoint, context) };
 }

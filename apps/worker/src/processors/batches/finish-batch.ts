@@ -4,7 +4,7 @@
 import { type PublicError, toPublicError } from '@darkroom/shared/base/errors.ts';
 import { batchFileIdOf, batchJobIdOf } from '@darkroom/shared/base/ids.ts';
 import { RedisReplyError } from '@darkroom/shared/base/redis-reply.ts';
-import { type InputLine, LONGEST_LINE_BYTES, readLines } from '@darkroom/shared/batches/lines.ts';
+import { type InputLine, problemOfDamage, readLines } from '@darkroom/shared/batches/lines.ts';
 import {
   hasOutput,
   notMade,
@@ -151,8 +151,8 @@ function lineOfUnreadable({ deps, record, context }: Writing, line: InputLine, e
 function lineWithoutJob({ record, context }: Writing, line: InputLine, refusals: readonly PublicError[]): OutputLine {
   const id = batchJobIdOf(record.id, line.number);
   const parsed = parseBatchLine(line.text, record.spec.endpoint, context);
+  if (line.damage !== null) return toInvalidLine(id, null, [problemOfDamage(line.damage)]);
   if (record.duplicates.has(line.number)) return toInvalidLine(id, parsed.customId, [duplicateProblem()]);
-  if (line.isTooLong) return toInvalidLine(id, null, [tooLongProblem()]);
   if (!parsed.ok) return toInvalidLine(id, parsed.customId, parsed.problems.map(toPublicError));
   if (refusals.length > 0) return toInvalidLine(id, parsed.customId, refusals);
   return notMade(id, parsed.customId, record.ending === 'cancelled' ? 'cancelled' : 'expired');
@@ -187,9 +187,4 @@ function unreadableProblem(): PublicError {
 function duplicateProblem(): PublicError {
   const message = 'The custom_id of this request stands on an earlier line.';
   return { message, type: 'invalid_request_error', param: 'custom_id', code: 'duplicate_custom_id' };
-}
-
-function tooLongProblem(): PublicError {
-  const message = `A line has at most ${LONGEST_LINE_BYTES} bytes.`;
-  return { message, type: 'invalid_request_error', param: null, code: 'line_too_long' };
 }
