@@ -11,8 +11,6 @@ import { parsed } from './parsed.ts';
 const JOBS_A_STEP = 100;
 /** A batch that never stands still this often is left to the next audit. */
 const TRIES = 5;
-/** Jobs of the chunk that is being fed lie beyond the lines noted as fed. */
-const LINES_AHEAD = 100;
 
 export async function auditBatch(audit: Audit, batchId = ''): Promise<void> {
   audit.book.looked.batches += 1;
@@ -60,11 +58,12 @@ async function count(audit: Audit, id: string): Promise<Finding[]> {
   return [];
 }
 
-async function tallyOf({ redis, keys }: Audit, { id, fedLine, total }: BatchRecord): Promise<BatchTally> {
+async function tallyOf({ redis, keys }: Audit, { id, reachedLine }: BatchRecord): Promise<BatchTally> {
   const tally = emptyTally();
-  const last = Math.min(total, fedLine + LINES_AHEAD);
-  for (let line = 1; line <= last; line += JOBS_A_STEP) {
-    const ids = Array.from({ length: Math.min(JOBS_A_STEP, last - line + 1) }, (_, at) => batchJobIdOf(id, line + at));
+  for (let line = 1; line <= reachedLine; line += JOBS_A_STEP) {
+    const ids = Array.from({ length: Math.min(JOBS_A_STEP, reachedLine - line + 1) }, (_, at) =>
+      batchJobIdOf(id, line + at),
+    );
     const records = leaveOutUnreadable(await readJobs(redis, keys, ids), () => undefined); // a finding of its own
     for (const record of records) if (record !== null) addToTally(tally, record);
   }

@@ -87,7 +87,7 @@ async function batchOf(lines: number): Promise<string> {
     webhook: null,
   };
   await createBatch(system.steps, id, spec, null);
-  await moveBatch(system.steps, id, 'validating', 'in_progress', { total: lines, fedLine: lines });
+  await moveBatch(system.steps, { id, run: 1 }, 'validating', 'in_progress', { total: lines, fedLine: lines });
   return id;
 }
 

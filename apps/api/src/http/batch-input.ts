@@ -1,12 +1,14 @@
 // Where a batch's lines lie in storage: the caller's file, or the inline requests written as one.
 import { Readable } from 'node:stream';
 import { ServiceError } from '@darkroom/shared/base/errors.ts';
-import { createFile, readFile } from '@darkroom/shared/files/file-store.ts';
+import { createFile, deleteFile, readFile } from '@darkroom/shared/files/file-store.ts';
 import { type BatchSubmission, toInputLine } from '@darkroom/shared/requests/batch-submission.ts';
 import type { Deps } from '../deps.ts';
 
 export interface BatchInput {
   readonly key: string;
+  /** For an input no batch came of: the file made for inline requests goes; a caller's own file stays. */
+  readonly discard: () => Promise<void>;
 }
 
 /** Throws `not_found` and `invalid_value` for a file that is not there or not for batches. */
@@ -22,7 +24,12 @@ export async function openBatchInput(deps: Deps, account: string, submission: Ba
     body: Readable.from(lines.map((line) => Buffer.from(line))),
     maxBytes: deps.config.MAX_UPLOAD_BYTES,
   });
-  return { key: file.key };
+  const discard = async (): Promise<void> => {
+    await deleteFile(deps, account, file.id).catch((error: unknown) => {
+      deps.logger.warn({ err: error, fileId: file.id }, 'the file of inline requests that became no batch stays');
+    });
+  };
+  return { key: file.key, discard };
 }
 
 async function inputFile(deps: Deps, account: string, id: string): Promise<BatchInput> {
@@ -34,5 +41,5 @@ async function inputFile(deps: Deps, account: string, id: string): Promise<Batch
     const message = `Invalid value for 'input_file_id': the file's purpose is '${file.purpose}', not 'batch'.`;
     throw new ServiceError('invalid_value', message, { param: 'input_file_id' });
   }
-  return { key: file.key };
+  return { key: file.key, discard: async () => undefined };
 }

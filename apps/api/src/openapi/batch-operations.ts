@@ -138,14 +138,22 @@ export const retryBatchOperation: Operation = {
   description:
     'Opens an ended batch for its requests without images, with its completion window anew. Writes new output files.',
   tags,
-  parameters: [BATCH_ID_PARAMETER],
+  parameters: [BATCH_ID_PARAMETER, idempotencyKey('run'), retryCount('run')],
   responses: {
-    202: replyOf('The batch, in its next run.', jsonOf('Batch', { ...EXAMPLE_BATCH, status: 'in_progress', run: 2 })),
+    202: replyOf(
+      'The batch, in its next run.',
+      jsonOf('Batch', { ...EXAMPLE_BATCH, status: 'in_progress', run: 2 }),
+      EARLIER_HEADERS,
+    ),
     ...errorReplies(
       UNKNOWN_QUERY,
       NO_SUCH_BATCH,
       { code: 'batch_not_ended', message: `Batch '${EXAMPLE_BATCH_ID}' has not ended yet.` },
       { code: 'nothing_to_retry', message: `Batch '${EXAMPLE_BATCH_ID}' has no failed requests.` },
+      {
+        code: 'input_file_gone',
+        message: `Batch '${EXAMPLE_BATCH_ID}' can't run again: its input file is gone. Submit its failed requests anew.`,
+      },
       ...COMMON_ERRORS,
     ),
   },

@@ -199,11 +199,12 @@ export const retryJobOperation: Operation = {
   description:
     "Runs an ended job's calls without images again: a new `run` with a new `expires_at`. Images it has are kept.",
   tags,
-  parameters: [JOB_ID_PARAMETER],
+  parameters: [JOB_ID_PARAMETER, idempotencyKey('run'), retryCount('run')],
   responses: {
     202: replyOf('The job runs again.', jsonOf('Job', { ...EXAMPLE_QUEUED_JOB, run: 2 }), {
       location: header('Where to ask for the job.', `/v1/jobs/${EXAMPLE_JOB_ID}`),
       'retry-after': header('Seconds after which asking is worth while.', 5),
+      ...EARLIER_HEADERS,
     }),
     ...errorReplies(
       UNKNOWN_QUERY,

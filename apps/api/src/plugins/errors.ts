@@ -54,6 +54,9 @@ export function registerErrors(app: App, known: Known): void {
 /** What is expected to happen, though its status says that it is not the caller's fault. */
 const EXPECTED: ReadonlySet<string | null> = new Set(['job_still_running']);
 
+/** OpenAI's SDKs repeat what was answered with it (openai 7.57.0, read 2026-11-30); none of ours goes away by that. */
+const CONFLICT = 409;
+
 /** Sends any thrown value as a reply; logs it when it is our fault. */
 export function sendError(known: Known, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const isTooLarge = codeOf(error) === BODY_TOO_LARGE;
@@ -62,7 +65,12 @@ export function sendError(known: Known, error: unknown, request: FastifyRequest,
     known.logger.error({ err: error, requestId: request.id }, 'request failed');
   return reply
     .code(shown.status)
-    .headers({ 'x-request-id': request.id, 'content-type': 'application/json; charset=utf-8', ...shown.headers })
+    .headers({
+      'x-request-id': request.id,
+      'content-type': 'application/json; charset=utf-8',
+      ...(shown.status === CONFLICT ? { 'x-should-retry': 'false' } : {}),
+      ...shown.headers,
+    })
     .send(toErrorBody(shown));
 }
 

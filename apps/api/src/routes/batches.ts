@@ -3,8 +3,8 @@ import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { newBatchId } from '@darkroom/shared/base/ids.ts';
 import { listBatchJobs } from '@darkroom/shared/batches/jobs.ts';
 import { toPublicBatch } from '@darkroom/shared/batches/public-batch.ts';
-import type { BatchSpec } from '@darkroom/shared/batches/record.ts';
-import { cancelBatch, createBatch, retryBatch } from '@darkroom/shared/batches/steps.ts';
+import { type BatchRecord, type BatchSpec, hasBatchEnded } from '@darkroom/shared/batches/record.ts';
+import { cancelBatch, createBatch, type RetriedBatch, retryBatch } from '@darkroom/shared/batches/steps.ts';
 import { listBatches } from '@darkroom/shared/batches/store.ts';
 import { type BatchSubmission, validateBatchSubmission } from '@darkroom/shared/requests/batch-submission.ts';
 import type { FastifyRequest } from 'fastify';
@@ -52,7 +52,7 @@ export function registerBatches(app: App, deps: Deps): void {
       return answer(client, reply, async () => {
         if (submission.dryRun) {
           const input = await openBatchInput(deps, request.account, submission);
-          return toBatchPlan(deps, request.account, submission, input);
+          return toBatchPlan(deps, request.account, submission, input).finally(() => input.discard());
         }
         const submitted = await submitOnce(request, client, submission, deps);
         sayEarlier(reply, submitted);
@@ -93,10 +93,13 @@ export function registerBatches(app: App, deps: Deps): void {
     config: { access: 'account', operation: retryBatchOperation },
     handler: async (request, reply) => {
       assertNothingAsked(request);
-      const record = await replies.find(request);
-      assertRetried(record.id, await retryBatch(steps, record.id, record.spec.windowMs));
-      void reply.code(202);
-      return toPublicBatch(await replies.find(request), Date.now());
+      const client = watchClient(deps, request, reply);
+      return answer(client, reply, async () => {
+        sayEarlier(reply, await retryOnce(request, client, await replies.find(request), deps));
+        client.getsFinalReply();
+        void reply.code(202);
+        return toPublicBatch(await replies.find(request), Date.now());
+      });
     },
   });
 
@@ -128,7 +131,21 @@ async function submitOnce(
   await client.assertThere();
   const spec = toSpec(account, submission, input.key);
   const { idempotency, asking } = sameness;
-  return toSubmitted(await createBatch(deps.batchSteps, newBatchId(), spec, idempotency, asking), client, sameness);
+  const made = await createBatch(deps.batchSteps, newBatchId(), spec, idempotency, asking);
+  if (made.kind !== 'created') await input.discard();
+  return toSubmitted(made, client, sameness);
+}
+
+/** Opens the batch for a new run, unless this request or its client's earlier try has. Throws what `assertRetried` throws. */
+async function retryOnce(request: FastifyRequest, client: Client, record: BatchRecord, deps: Deps): Promise<Submitted> {
+  const { id, spec } = record;
+  const sameness = samenessOf(request, client, fingerprintOf(`POST /v1/batches/${id}/retry`, null));
+  const earlier = await findEarlier(deps, request.account, client, sameness);
+  if (earlier !== null) return earlier;
+  if (hasBatchEnded(record) && (await deps.store.head(spec.inputKey)) === null) throw inputGone(id);
+  await client.assertThere();
+  const kind = await retryBatch(deps.batchSteps, record, sameness.idempotency, sameness.asking);
+  return toSubmitted({ kind: assertRetried(id, kind), id }, client, sameness);
 }
 
 /** Throws a ServiceError with every problem of the body. */
@@ -156,10 +173,17 @@ function toSpec(account: string, submission: BatchSubmission, inputKey: string):
   };
 }
 
-function assertRetried(id: string, result: Awaited<ReturnType<typeof retryBatch>>): void {
+function inputGone(id: string): ServiceError {
+  const message = `Batch '${id}' can't run again: its input file is gone. Submit its failed requests anew.`;
+  return new ServiceError('input_file_gone', message);
+}
+
+/** Throws `not_found`, `batch_not_ended`, `nothing_to_retry`. */
+function assertRetried(id: string, result: RetriedBatch): 'created' | 'exists' | 'joined' | 'conflict' {
   if (result === 'gone') throw noSuchBatch(id);
   if (result === 'open') throw new ServiceError('batch_not_ended', `Batch '${id}' has not ended yet.`);
   if (result === 'refused')
-    throw new ServiceError('nothing_to_retry', `The input of batch '${id}' was refused; send it mended.`);
+    throw new ServiceError('nothing_to_retry', `The input of batch '${id}' was refused or is gone; send it anew.`);
   if (result === 'whole') throw new ServiceError('nothing_to_retry', `Batch '${id}' has no failed requests.`);
+  return result === 'retried' ? 'created' : result;
 }

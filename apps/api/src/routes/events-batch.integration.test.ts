@@ -31,7 +31,7 @@ async function newBatch(): Promise<string> {
     webhook: null,
   } as const;
   await createBatch(api.deps.batchSteps, id, spec, null);
-  await moveBatch(api.deps.batchSteps, id, 'validating', 'in_progress');
+  await moveBatch(api.deps.batchSteps, { id, run: 1 }, 'validating', 'in_progress');
   return id;
 }
 
@@ -45,8 +45,8 @@ async function addJob(batchId: string, line: number): Promise<string> {
 }
 
 async function complete(batchId: string): Promise<void> {
-  await moveBatch(api.deps.batchSteps, batchId, 'in_progress', 'finalizing');
-  await moveBatch(api.deps.batchSteps, batchId, 'finalizing', 'completed');
+  await moveBatch(api.deps.batchSteps, { id: batchId, run: 1 }, 'in_progress', 'finalizing');
+  await moveBatch(api.deps.batchSteps, { id: batchId, run: 1 }, 'finalizing', 'completed');
 }
 
 it('follows a batch and its jobs alone, to the end of the batch', async () => {

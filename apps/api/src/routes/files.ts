@@ -48,9 +48,8 @@ export async function registerFiles(app: App, deps: FileDeps): Promise<void> {
     url: '/v1/files/:id',
     config: { access: 'account', operation: operations.deleteFileOperation },
     handler: async (request) => {
-      readQuery(request, { names: [] });
-      const id = idOf(request);
-      await assertNotInUse(deps, request.account, id);
+      const { id, key } = await findFile(request, deps);
+      await assertNotInUse(deps, id, key);
       if (!(await deleteFile(deps, request.account, id))) throw noSuchFile(id);
       return { id, object: 'file', deleted: true };
     },
@@ -116,15 +115,14 @@ function notInList(id: string): ServiceError {
   });
 }
 
-/** A batch reads its input to its very end: what it has paid for is told from it. Throws ServiceError `file_in_use`. */
-async function assertNotInUse(
-  { redis, keys }: Pick<Deps, 'redis' | 'keys'>,
-  account: string,
-  id: string,
-): Promise<void> {
+/**
+ * A batch reads its input, also that made of inline requests, to its very end: what it has paid for is told from it. Throws
+ * ServiceError `file_in_use`.
+ */
+async function assertNotInUse({ redis, keys }: Pick<Deps, 'redis' | 'keys'>, id: string, key: string): Promise<void> {
   for (const batchId of await redis.zrange(keys.openBatches, '0', '-1')) {
     const batch = await readBatch(redis, keys, batchId);
-    if (batch?.spec.account !== account || batch.spec.inputFileId !== id) continue;
+    if (batch?.spec.inputKey !== key) continue;
     throw new ServiceError(
       'file_in_use',
       `Batch '${batchId}' still reads file '${id}'. Cancel it first, or wait for its end.`,

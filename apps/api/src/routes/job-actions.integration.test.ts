@@ -70,9 +70,24 @@ describe('POST /v1/jobs/{id}/retry', () => {
     expect([json.status, json.cancel_requested_at]).toEqual(['queued', null]);
   });
 
-  it('refuses a job that has not ended', async () => {
-    const { status, json } = await api.post(`/v1/jobs/${await submit()}/retry`);
-    expect([status, json.error.code]).toEqual([409, 'job_not_ended']);
+  it('refuses a job that has not ended, and has the SDK ask no more', async () => {
+    const { status, headers, json } = await api.post(`/v1/jobs/${await submit()}/retry`);
+    expect([status, json.error.code, headers.get('x-should-retry')]).toEqual([409, 'job_not_ended', 'false']);
+  });
+
+  it('opens no second run for a client’s own retry, nor for the same Idempotency-Key', async () => {
+    const id = await submit();
+    await failJob(api.deps, id);
+    const retry = (headers: Record<string, string>) => api.ask(`/v1/jobs/${id}/retry`, { method: 'POST', headers });
+    expect((await retry({ 'x-stainless-retry-count': '0' })).json.run).toBe(2);
+    await failJob(api.deps, id); // before the client has heard of it
+    const joined = await retry({ 'x-stainless-retry-count': '1' });
+    expect([joined.status, joined.json.run, joined.headers.get('x-darkroom-joined')]).toEqual([202, 2, 'true']);
+    const key = { 'idempotency-key': `retry-${id}` };
+    expect((await retry(key)).json.run).toBe(3);
+    await failJob(api.deps, id);
+    const replayed = await retry(key);
+    expect([replayed.json.run, replayed.headers.get('idempotent-replayed')]).toEqual([3, 'true']);
   });
 
   it('refuses a job that has all its images', async () => {

@@ -9,9 +9,13 @@ import { retryJob, withholdCalls } from '@darkroom/shared/jobs/steps.ts';
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import { openItemsOf } from '@darkroom/shared/jobs/submit.ts';
 import { allOf } from '@darkroom/shared/requests/inputs.ts';
+import type { FastifyRequest } from 'fastify';
 import type { Deps } from '../deps.ts';
 import type { App } from '../http/app.ts';
+import { answer, type Client, watchClient } from '../http/client.ts';
+import { findEarlier, type Sameness, type Submitted, samenessOf, sayEarlier, toSubmitted } from '../http/earlier.ts';
 import { assertNothingAsked } from '../http/empty-request.ts';
+import { fingerprintOf } from '../http/fingerprint.ts';
 import { buildJobReplies, noSuchJob } from '../http/job-reply.ts';
 import { readQuery } from '../http/query.ts';
 import { cancelJobOperation, listAttemptsOperation, retryJobOperation } from '../openapi/job-operations.ts';
@@ -38,13 +42,13 @@ export function registerJobActions(app: App, deps: Deps): void {
     config: { access: 'account', operation: retryJobOperation },
     handler: async (request, reply) => {
       assertNothingAsked(request);
-      const record = await replies.find(request);
-      if (hasEnded(record)) {
-        await deps.queueRoom.assert(record.spec.lane, record.spec.account, record.spec.calls.length);
-        await keepInputs(record, deps);
-      }
-      await runAgain(record, deps);
-      return replies.accepted(reply, await readAgain(record, deps));
+      const client = watchClient(deps, request, reply);
+      return answer(client, reply, async () => {
+        const record = await replies.find(request);
+        sayEarlier(reply, await retryOnce(request, client, record, deps));
+        client.getsFinalReply();
+        return replies.accepted(reply, await readAgain(record, deps));
+      });
     },
   });
 
@@ -79,19 +83,39 @@ async function keepInputs({ id, spec }: JobRecord, deps: Deps): Promise<void> {
   throw Object.assign(new ServiceError('input_lost', message), { type: 'invalid_request_error', status: 409 });
 }
 
-/** Opens the job for a new run. Throws `job_not_ended`, `nothing_to_retry`, `not_found`, `queue_full`. */
-async function runAgain(record: JobRecord, { submit, queueRoom }: Deps): Promise<void> {
+/** Opens the job for a new run, unless this request or its client's earlier try has. Throws what `runAgain` throws. */
+async function retryOnce(request: FastifyRequest, client: Client, record: JobRecord, deps: Deps): Promise<Submitted> {
   const { id, spec } = record;
-  const retried = await retryJob(submit.steps, id, spec, 'caller', submit.mostOpenCalls);
+  const sameness = samenessOf(request, client, fingerprintOf(`POST /v1/jobs/${id}/retry`, null));
+  const earlier = await findEarlier(deps, request.account, client, sameness);
+  if (earlier !== null) return earlier;
+  if (hasEnded(record)) {
+    await deps.queueRoom.assert(spec.lane, spec.account, spec.calls.length);
+    await keepInputs(record, deps);
+  }
+  await client.assertThere();
+  return toSubmitted({ kind: await runAgain(record, sameness, deps), id }, client, sameness);
+}
+
+/** Throws `job_not_ended`, `nothing_to_retry`, `not_found`, `queue_full`. */
+async function runAgain(
+  record: JobRecord,
+  { idempotency, asking }: Sameness,
+  { submit, queueRoom }: Deps,
+): Promise<'created' | 'exists' | 'joined' | 'conflict'> {
+  const { id, spec } = record;
+  const retried = await retryJob(submit.steps, record, 'caller', idempotency, asking, submit.mostOpenCalls);
   if (retried.kind === 'gone') throw noSuchJob(id);
   if (retried.kind === 'open') throw new ServiceError('job_not_ended', `Job '${id}' has not ended yet.`);
   if (retried.kind === 'full') throw await queueRoom.refusal(spec.lane, retried, spec.calls.length);
-  if (retried.kind !== 'retried') throw new ServiceError('nothing_to_retry', `Job '${id}' has all its images.`);
+  if (retried.kind === 'whole') throw new ServiceError('nothing_to_retry', `Job '${id}' has all its images.`);
+  if (retried.kind !== 'retried') return retried.kind;
   try {
     await submit.queues.add(spec.lane, retried.items);
   } catch (error) {
     submit.onQueueError(id, error);
   }
+  return 'created';
 }
 
 async function readAgain(record: JobRecord, { redis, keys }: Deps): Promise<JobRecord> {

@@ -197,8 +197,7 @@ describe('an answer on a host that does not come back', () => {
     bench.drain(one);
     await expectNothingWaits();
     expect(await bench.job(id)).toMatchObject({ status: 'failed', images: new Map() });
-    const { spec } = await bench.job(id);
-    await retryJob(one.steps, id.jobId, spec);
+    await retryJob(one.steps, await bench.job(id));
     const item = { jobId: id.jobId, call: 0, run: 2 };
     expect(await runCall(one, item, 'token', new AbortController().signal)).toEqual({ kind: 'done' });
     expect(await bench.job(id)).toMatchObject({ status: 'completed', attempts: [{ seq: 1 }] });

@@ -48,6 +48,7 @@ export const ERROR_CODES = {
   job_not_ended: { type: REQUEST, status: 409 },
   batch_not_ended: { type: REQUEST, status: 409 },
   file_in_use: { type: REQUEST, status: 409 },
+  input_file_gone: { type: REQUEST, status: 409 },
   nothing_to_retry: { type: REQUEST, status: 409 },
   request_too_large: { type: REQUEST, status: 413 },
   unsupported_media_type: { type: REQUEST, status: 415 },

@@ -25,8 +25,8 @@ export async function listBatchJobs(
 ): Promise<BatchJobPage> {
   const jobs: JobRecord[] = [];
   const first = after === null ? 1 : lineOf(after) + 1;
-  for (let line = first; line <= batch.fedLine; line += CHUNK) {
-    const count = Math.min(CHUNK, batch.fedLine - line + 1);
+  for (let line = first; line <= batch.reachedLine; line += CHUNK) {
+    const count = Math.min(CHUNK, batch.reachedLine - line + 1);
     const ids = Array.from({ length: count }, (_, index) => batchJobIdOf(batch.id, line + index));
     for (const job of leaveOutUnreadable(await readJobs(redis, keys, ids), onUnreadable)) {
       if (job === null) continue;

@@ -2,8 +2,9 @@
 
 import type { PublicError } from '../base/errors.ts';
 import { toErrorResponse, toImagesResponse } from '../jobs/images-response.ts';
-import type { PublicJob } from '../jobs/public-job.ts';
+import { isWithheld, type PublicJob } from '../jobs/public-job.ts';
 import type { ImageRow, JobRecord } from '../jobs/record.ts';
+import type { BatchStatus } from './record.ts';
 
 export interface OutputLine {
   readonly id: string;
@@ -43,10 +44,14 @@ async function withBytes(
   return filled;
 }
 
-/** The line of a job without images: the upstream's answer, or why nothing was sent. */
-export function toFailureLine(record: JobRecord, job: PublicJob): OutputLine {
-  if (record.status === 'expired' || record.status === 'cancelled')
-    return notMade(record.id, record.spec.customId, record.status);
+/**
+ * The line of a job without images: the upstream's answer, or that nothing was sent because the batch ended as it did
+ * (`ending`). What was sent is never told as not executed, nor a job that ended by itself as the batch's doing.
+ */
+export function toFailureLine(record: JobRecord, job: PublicJob, ending: BatchStatus | null): OutputLine {
+  const { status: end } = record;
+  if ((end === 'expired' || end === 'cancelled') && end === ending && job.errors.every(isWithheld))
+    return notMade(record.id, record.spec.customId, end);
   const { status, error } = toErrorResponse(record, job);
   return frame(record, status, { error });
 }

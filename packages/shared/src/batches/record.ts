@@ -60,6 +60,8 @@ export interface BatchRecord {
   readonly duplicates: ReadonlySet<number>;
   /** Lines fed in any run: a job missing among them is no longer kept, and never made again. */
   readonly fedLine: number;
+  /** Lines up to here may have jobs: their feeding has begun in some run. */
+  readonly reachedLine: number;
   /** Jobs of this run that the window's end has stopped. */
   readonly expired: number;
   /** Where feeding goes on: bytes and lines of the input that are done. */
@@ -75,6 +77,7 @@ export interface BatchRecord {
   readonly problems: readonly BatchProblem[];
   /** How it will end, once finalizing. */
   readonly ending: BatchStatus | null;
+  /** Of the newest run that has ended; null = none was written. */
   readonly outputFileId: string | null;
   readonly errorFileId: string | null;
   /** How many events it had itself. */
@@ -123,6 +126,7 @@ export function toBatchRecord(reply: unknown, id: string): BatchRecord | null {
     invalid: count('invalid'),
     duplicates: new Set(JSON.parse(hash['duplicates'] ?? '[]') as number[]),
     fedLine: count('fedLine'),
+    reachedLine: Math.max(count('fedLine'), count('reachedLine')),
     expired: count('expired'),
     cursor: { byte: count('cursorByte'), line: count('cursorLine') },
     submitted: count('submitted'),
@@ -134,8 +138,8 @@ export function toBatchRecord(reply: unknown, id: string): BatchRecord | null {
     outputTokens: count('outputTokens'),
     problems: JSON.parse(hash['problems'] ?? '[]') as BatchProblem[],
     ending: (hash['ending'] ?? null) as BatchStatus | null,
-    outputFileId: hash['outputFileId'] ?? null,
-    errorFileId: hash['errorFileId'] ?? null,
+    outputFileId: hash['outputFileId'] || null,
+    errorFileId: hash['errorFileId'] || null,
     sequence: count('sequence'),
     lastEvent: hash['event'] ?? null,
   };

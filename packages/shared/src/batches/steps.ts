@@ -3,15 +3,15 @@
 //
 //   validating ─▶ in_progress ─▶ finalizing ─▶ completed | expired | cancelled ──retry──▶ in_progress, run+1
 //       │  └──cancel──┴──▶ cancelling ─▶ finalizing
-//       └─▶ failed: the input was refused, nothing was spent
+//       └─▶ failed: the input was refused, nothing was spent; or, from any open status, it has vanished from storage
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript, type Script } from '../base/redis.ts';
 import { readFlag, readId, readKind, readWord } from '../base/redis-reply.ts';
 import { type DurableRedis, runDurably } from '../base/replicas.ts';
-import type { Idempotency } from '../jobs/steps.ts';
+import { IDEMPOTENCY_LIFE_MS, type Idempotency } from '../jobs/steps.ts';
 import type { Asking } from '../jobs/unanswered.ts';
 import { toWebhookMark } from '../requests/webhook.ts';
-import type { BatchSpec, BatchStatus } from './record.ts';
+import type { BatchRecord, BatchSpec, BatchStatus } from './record.ts';
 
 const load = (step: string): Script => loadScript(import.meta.url, 'lua/lib.lua', `lua/${step}.lua`);
 const CREATE = loadScript(
@@ -21,15 +21,19 @@ const CREATE = loadScript(
   'lua/lib.lua',
   'lua/create-batch.lua',
 );
+const RETRY = loadScript(
+  import.meta.url,
+  '../jobs/lua/unanswered.lua',
+  '../jobs/lua/idempotency.lua',
+  'lua/lib.lua',
+  'lua/retry-batch.lua',
+);
 const MOVE = load('move-batch');
 const CANCEL = load('cancel-batch');
-const RETRY = load('retry-batch');
 
 /** Read strictly: what is not an answer of the step decides nothing. */
 const CREATED = new Set<CreatedBatch['kind']>(['created', 'exists', 'joined', 'conflict']);
-const RETRIED = new Set(['gone', 'open', 'refused', 'whole', 'retried'] as const);
-
-const IDEMPOTENCY_LIFE_MS = 48 * 3_600_000;
+const RETRIED = new Set<RetriedBatch>(['gone', 'open', 'refused', 'whole', 'exists', 'conflict', 'joined', 'retried']);
 
 export interface BatchSteps extends DurableRedis {
   readonly keys: Keys;
@@ -81,10 +85,10 @@ export async function createBatch(
   return { kind, id: readId(known, 'create-batch') };
 }
 
-/** Moves a batch on, with fields of its hash; false when it was not in `from`. */
+/** Moves a batch on, with fields of its hash; false when it was not in `from`, or in another run. */
 export async function moveBatch(
   steps: BatchSteps,
-  id: string,
+  { id, run }: Pick<BatchRecord, 'id' | 'run'>,
   from: BatchStatus,
   to: BatchStatus,
   fields: Readonly<Record<string, string | number>> = {},
@@ -94,7 +98,7 @@ export async function moveBatch(
     steps.redis,
     MOVE,
     [steps.keys.batch(id)],
-    [from, to, retention, ...Object.entries(fields).flat()],
+    [from, run, to, retention, ...Object.entries(fields).flat()],
   );
   return readFlag(reply, 'move-batch');
 }
@@ -105,16 +109,35 @@ export async function cancelBatch(steps: BatchSteps, id: string): Promise<BatchS
   return status === '' ? null : status;
 }
 
-/** Opens an ended batch again. `refused`: its input was never accepted; `whole`: every line has its images. */
+export type RetriedBatch = 'gone' | 'open' | 'refused' | 'whole' | 'exists' | 'conflict' | 'joined' | 'retried';
+
+/**
+ * Opens an ended batch again, once: `run` is the one it is known to be in. `refused`: its input was never accepted, or has
+ * gone; `whole`: every line has its images. `idempotency` and `asking` as for `createBatch`.
+ */
 export async function retryBatch(
-  steps: BatchSteps,
-  id: string,
-  windowMs: number,
-): Promise<'gone' | 'open' | 'refused' | 'whole' | 'retried'> {
-  const { redis, keys } = steps;
-  return readWord(
-    await runScript(redis, RETRY, [keys.batch(id), keys.openBatches], [windowMs]),
-    RETRIED,
-    'retry-batch',
+  { redis, keys }: Pick<BatchSteps, 'redis' | 'keys'>,
+  { id, run, spec }: Pick<BatchRecord, 'id' | 'run' | 'spec'>,
+  idempotency: Idempotency | null = null,
+  asking: Asking | null = null,
+): Promise<RetriedBatch> {
+  const reply = await runScript(
+    redis,
+    RETRY,
+    [
+      keys.batch(id),
+      keys.openBatches,
+      keys.idempotency(spec.account, idempotency?.keyHash ?? ''),
+      keys.unanswered(spec.account, asking?.fingerprint ?? ''),
+    ],
+    [
+      spec.windowMs,
+      run,
+      idempotency?.fingerprint ?? '',
+      IDEMPOTENCY_LIFE_MS,
+      asking?.asker ?? '',
+      asking?.isRetry === true ? 1 : 0,
+    ],
   );
+  return readWord(reply, RETRIED, 'retry-batch');
 }

@@ -33,7 +33,7 @@ afterAll(() => server.close());
 beforeEach(async () => {
   id = newBatchId();
   await createBatch(steps, id, SPEC, null);
-  await moveBatch(steps, id, 'validating', 'in_progress', { total: 3 });
+  await moveBatch(steps, { id, run: 1 }, 'validating', 'in_progress', { total: 3 });
 });
 
 const failed = async () => (await readBatch(steps.redis, steps.keys, id))?.failed;
@@ -62,9 +62,9 @@ test('a line that is made after all is forgotten, and its count with it', async 
 test('notes live as long as their batch, outlast a retry, and count anew in the next run', async () => {
   await noteUnmade(steps, { id, run: 1 }, 1, [PROBLEM]);
   await noteUnmade(steps, { id, run: 1 }, 2, [PROBLEM]);
-  await moveBatch(steps, id, 'in_progress', 'completed');
+  await moveBatch(steps, { id, run: 1 }, 'in_progress', 'completed');
   expect(await steps.redis.pttl(steps.keys.batchUnmade(id))).toBeGreaterThan(3_500_000);
-  expect(await retryBatch(steps, id, 86_400_000)).toBe('retried');
+  expect(await retryBatch(steps, (await readBatch(steps.redis, steps.keys, id)) ?? expect.fail())).toBe('retried');
   expect(await steps.redis.pttl(steps.keys.batchUnmade(id))).toBe(-1);
   expect(await failed()).toBe(0);
   await noteMade(steps, { id, run: 2 }, 1);

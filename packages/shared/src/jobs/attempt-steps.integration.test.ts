@@ -177,7 +177,7 @@ async function take(life: Life, { name, worker, back }: Step): Promise<void> {
       await withholdCalls(steps, life.id, 1, 'cancelled');
       return;
     case 'retry':
-      await retryJob(steps, life.id, { ...SPEC, batchId: life.batchId }, 'batch');
+      await retryJob(steps, await life.record(), 'batch');
       return;
     case 'fail-call': {
       const { run } = await life.record();

@@ -1,7 +1,7 @@
 // A job's outcome in the shape of OpenAI's own replies: ImagesResponse, or an error with its status.
 import { ERROR_CODES, type PublicError, ServiceError, toPublicError } from '../base/errors.ts';
 import { findModel } from '../models/rules.ts';
-import type { PublicJob } from './public-job.ts';
+import { isWithheld, type PublicJob } from './public-job.ts';
 import type { JobRecord, ReplyEcho, StoredError } from './record.ts';
 import type { JobSpec } from './spec.ts';
 
@@ -66,11 +66,15 @@ function usageOf({ attempts }: JobRecord, { usage }: PublicJob) {
   };
 }
 
-/** The first error of a job without images, and the HTTP status it is answered with: the upstream's own if it had one. */
+/**
+ * The first error of a job without images, of what was requested rather than withheld, and the HTTP status it is answered
+ * with: the upstream's own if it had one.
+ */
 export function toErrorResponse(record: JobRecord, job: PublicJob): { status: number; error: PublicError } {
-  const stored = record.calls.find((call) => call.outcome !== 'succeeded')?.error ?? null;
+  const told = job.errors.find((error) => !isWithheld(error)) ?? job.errors[0];
+  const stored = record.calls.find((_, k) => told && record.spec.calls[k]?.includes(told.index))?.error ?? null;
   const fallback = new ServiceError('internal_error', 'The job ended without images and without an error.');
-  const { message, type, param, code, moderation_details: moderation } = job.errors[0] ?? toPublicError(fallback);
+  const { message, type, param, code, moderation_details: moderation } = told ?? toPublicError(fallback);
   const error: PublicError = {
     message,
     type,

@@ -253,7 +253,7 @@ describe('places', () => {
     expect(await tagCalls(steps, spec, [])).toEqual([]);
     await succeed(id, spec, 1);
     await withholdCalls(steps, id, 3, 'cancelled');
-    const retried = await retryJob(steps, id, spec);
+    const retried = await retryJob(steps, { id, run: 1, spec });
     expect(retried).toMatchObject({
       kind: 'retried',
       run: 2,
@@ -373,7 +373,7 @@ describe('open calls', () => {
     const job = jobs[one.job];
     if (job === undefined) return;
     const { id, spec } = job;
-    if (one.kind === 'retry') await retryJob(steps, id, spec);
+    if (one.kind === 'retry') await retryJob(steps, (await readJob(steps.redis, keys, id)) ?? expect.fail());
     else if (one.kind === 'cancelled' || one.kind === 'expired')
       await withholdCalls(steps, id, spec.calls.length, one.kind);
     else if (one.call >= spec.calls.length) return;
@@ -401,10 +401,9 @@ describe('open calls', () => {
     expect(await create('other', 1)).toMatchObject({ kind: 'full', limit: 'lane', open: { lane: 5, account: 1 } });
     await withholdCalls(steps, first.id, 2, 'cancelled');
     await create('shop', 2);
-    expect(await retryJob(steps, first.id, specOf({ calls: [[0], [1]] }), 'caller', limits)).toMatchObject({
-      kind: 'full',
-    });
-    expect(await retryJob(steps, first.id, specOf({ calls: [[0], [1]] }))).toMatchObject({ kind: 'retried' });
+    const ended = { id: first.id, run: 1, spec: specOf({ calls: [[0], [1]] }) };
+    expect(await retryJob(steps, ended, 'caller', null, null, limits)).toMatchObject({ kind: 'full' });
+    expect(await retryJob(steps, ended)).toMatchObject({ kind: 'retried' });
   });
 
   test('of batches have no single job refused, except of their own account', async () => {

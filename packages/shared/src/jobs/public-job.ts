@@ -34,7 +34,7 @@ export interface PublicWait {
 export function toPublicJob(record: JobRecord, linkOf: LinkMaker, wait: PublicWait | null = null) {
   const { spec } = record;
   const errors = errorsOf(record);
-  const withheld = errors.filter((error) => error.code === 'cancelled' || error.code === 'expired').length;
+  const withheld = errors.filter(isWithheld).length;
   const { upstream_request_id: _, index: __, ...first } = errors[0] ?? { upstream_request_id: null, index: 0 };
   return {
     id: record.id,
@@ -87,6 +87,11 @@ function toPublicImage(jobId: string, image: ImageRow, linkOf: LinkMaker) {
     sha256: image.sha256,
     revised_prompt: image.revisedPrompt,
   };
+}
+
+/** Whether an image was not even requested: its job was cancelled or over first. */
+export function isWithheld({ code }: Pick<PublicError, 'code'>): boolean {
+  return code === 'cancelled' || code === 'expired';
 }
 
 /** One error per image that will not come in this run. */

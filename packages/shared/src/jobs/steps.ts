@@ -20,8 +20,15 @@ const CREATE = loadScript(
   'lua/lib.lua',
   'lua/create-job.lua',
 );
+const RETRY = loadScript(
+  import.meta.url,
+  'lua/unanswered.lua',
+  'lua/idempotency.lua',
+  'lua/lane.lua',
+  'lua/lib.lua',
+  'lua/retry-job.lua',
+);
 const WITHHOLD = load('withhold-calls');
-const RETRY = load('retry-job');
 const TAG_CALLS = load('tag-calls');
 const PLAN_PLACE = loadScript(import.meta.url, 'lua/lane.lua', 'lua/plan-place.lua');
 
@@ -63,7 +70,7 @@ const CREATED = new Set<Created['kind']>(['created', 'full', 'exists', 'joined',
 const LIMITS = new Set<keyof OpenCalls>(['lane', 'account']);
 const STATUSES: ReadonlySet<JobStatus> = new Set(JOB_STATUSES);
 
-const IDEMPOTENCY_LIFE_MS = 48 * 3_600_000;
+export const IDEMPOTENCY_LIFE_MS = 48 * 3_600_000;
 
 /**
  * Records a job. `exists`: the id or idempotency key was used before; `conflict`: for another body. `asking`: the client
@@ -163,30 +170,38 @@ export async function withholdCalls(
   return kind === 'gone' ? { kind } : { kind, status: readWord(status, STATUSES, 'withhold-calls') };
 }
 
-const RETRIED = new Set<Retried['kind']>(['gone', 'open', 'whole', 'full', 'retried']);
+const RETRIED = new Set<Retried['kind']>(['gone', 'open', 'whole', 'full', 'exists', 'conflict', 'joined', 'retried']);
 
 export type Retried =
   | { readonly kind: 'gone' | 'open' | 'whole' }
-  /** `items` are to be queued. */
+  /** As for `createJob`: a request that repeats another opens no run. */
+  | { readonly kind: 'exists' | 'conflict' | 'joined' }
+  /** `items` are to be queued; none when the step had been done before. */
   | { readonly kind: 'retried'; readonly run: number; readonly items: readonly PlacedItem[] }
   | ({ readonly kind: 'full' } & Full);
 
 /**
- * Opens an ended job for a new run of its calls without images. A caller can't while the job's batch is running. `limits`
- * as for `createJob`.
+ * Opens an ended job for a new run of its calls without images, once: `run` is the one it is known to be in. A caller can't
+ * while the job's batch is running, and the batch only then. `idempotency`, `asking` and `limits` as for `createJob`.
  */
 export async function retryJob(
   steps: JobSteps,
-  jobId: string,
-  spec: JobSpec,
+  { id: jobId, run: known, spec }: Pick<JobRecord, 'id' | 'run' | 'spec'>,
   by: 'caller' | 'batch' = 'caller',
+  idempotency: Idempotency | null = null,
+  asking: Asking | null = null,
   limits: OpenCalls | null = null,
 ): Promise<Retried> {
   const { keys } = steps;
   const reply = await runDurably(
     steps,
     RETRY,
-    [keys.job(jobId), keys.lane(spec.lane)],
+    [
+      keys.job(jobId),
+      keys.lane(spec.lane),
+      keys.idempotency(spec.account, idempotency?.keyHash ?? ''),
+      keys.unanswered(spec.account, asking?.fingerprint ?? ''),
+    ],
     [
       imagesOfCalls(spec),
       spec.expiresAfterSeconds * 1_000,
@@ -196,6 +211,11 @@ export async function retryJob(
       spec.priority,
       limits?.lane ?? 0,
       limits?.account ?? 0,
+      known,
+      idempotency?.fingerprint ?? '',
+      IDEMPOTENCY_LIFE_MS,
+      asking?.asker ?? '',
+      asking?.isRetry === true ? 1 : 0,
     ],
     'The job may run again nevertheless: look it up.',
   );

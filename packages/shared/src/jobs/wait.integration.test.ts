@@ -57,7 +57,7 @@ describe('waiting', () => {
   it('waits for the end of a job that runs again, whatever is told late of its earlier end', async () => {
     const id = await newJob();
     await end(id);
-    await retryJob(steps, id, TEST_SPEC);
+    await retryJob(steps, { id, run: 1, spec: TEST_SPEC });
     const before = await countReads();
     const answer = waiter.wait(id, 60_000, never);
     await test.redis.publish(steps.keys.jobChanges, `0-1 job.cancelled ${id} cancelled acme - -`);

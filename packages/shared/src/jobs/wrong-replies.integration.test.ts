@@ -106,7 +106,7 @@ const STEPS: Readonly<Record<string, () => Promise<unknown>>> = {
   'a spooled copy': () => keepCopy(steps, ANSWER_ID, Buffer.from('x')),
   'create-job': () => createJob(steps, ID, TEST_SPEC, null),
   'withhold-calls': () => withholdCalls(steps, ID, 1, 'cancelled'),
-  'retry-job': () => retryJob(steps, ID, TEST_SPEC),
+  'retry-job': () => retryJob(steps, { id: ID, run: 1, spec: TEST_SPEC }),
   'an idempotency key': () => findReplay(steps, 'acme', { keyHash: 'k', fingerprint: 'f' }),
   'a client’s retry': () => joinUnanswered(steps, 'acme', { fingerprint: 'f', asker: 'a' }),
   'a job': () => readJob(redis, steps.keys, ID),
@@ -115,8 +115,8 @@ const STEPS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   'a status': () => readStatus(redis, steps.keys, ID),
   'create-batch': () => createBatch(steps, 'batch_1', BATCH, null),
-  'move-batch': () => moveBatch(steps, 'batch_1', 'validating', 'in_progress'),
-  'retry-batch': () => retryBatch(steps, 'batch_1', 1),
+  'move-batch': () => moveBatch(steps, { id: 'batch_1', run: 1 }, 'validating', 'in_progress'),
+  'retry-batch': () => retryBatch(steps, { id: 'batch_1', run: 1, spec: BATCH }),
   'a batch': () => readBatch(redis, steps.keys, 'batch_1'),
 };
 

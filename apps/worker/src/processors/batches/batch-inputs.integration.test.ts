@@ -16,7 +16,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { ACCOUNT, openWorkerBench, type WorkerBench } from '../../testing/worker-bench.ts';
 
 const EDITS = '/v1/images/edits';
-const WINDOW_MS = 86_400_000;
 const QUICK = { model: 'gpt-image-2.6-flare', quality: 'low', size: '1024x1024', prompt: 'winter' };
 const GENERATION = ['/v1/images/generations', QUICK] as const;
 
@@ -114,7 +113,7 @@ describe('a line whose images are refused', () => {
     const id = await bench.submitBatch([edit(`${url}/a.png`), edit(`${url}/b.png`)]);
     expect(await bench.untilBatch(id, 'completed')).toMatchObject({ completed: 0, failed: 2, outputFileId: null });
     isThere = true;
-    expect(await retryBatch(bench.deps.batchSteps, id, WINDOW_MS)).toBe('retried');
+    expect(await retryBatch(bench.deps.batchSteps, await bench.batch(id))).toBe('retried');
     expect(await bench.untilBatch(id, 'completed')).toMatchObject({
       run: 2,
       completed: 2,
@@ -133,7 +132,7 @@ describe('a batch that is tried again', () => {
     await failOnce();
     const id = await bench.submitBatch([edit(dataUrl())]);
     await bench.untilBatch(id, 'completed');
-    await retryBatch(bench.deps.batchSteps, id, WINDOW_MS);
+    await retryBatch(bench.deps.batchSteps, await bench.batch(id));
     expect(await bench.untilBatch(id, 'completed')).toMatchObject({ run: 2, completed: 1, failed: 0 });
     expect((await jobOf(id, 1))?.run).toBe(2);
   });
@@ -144,7 +143,7 @@ describe('a batch that is tried again', () => {
     await bench.untilBatch(id, 'completed');
     const job = (await jobOf(id, 1)) ?? expect.fail();
     await rm(join(bench.folder, inputKey(ACCOUNT, inputsOf(job.spec).images[0]?.sha256 ?? '')));
-    await retryBatch(bench.deps.batchSteps, id, WINDOW_MS);
+    await retryBatch(bench.deps.batchSteps, await bench.batch(id));
     expect(await bench.untilBatch(id, 'completed')).toMatchObject({ run: 2, completed: 1, failed: 0 });
   });
 });

@@ -12,7 +12,7 @@ export async function closeFeeding(deps: Deps, record: BatchRecord): Promise<boo
   if (!isFed && !isOver) return false;
   const hasExpired = isOver && (!isFed || record.expired > 0);
   const ending = record.status === 'cancelling' ? 'cancelled' : hasExpired ? 'expired' : 'completed';
-  return moveBatch(deps.batchSteps, record.id, record.status, 'finalizing', { ending });
+  return moveBatch(deps.batchSteps, record, record.status, 'finalizing', { ending });
 }
 
 async function isAtEnd(deps: Deps, { spec, cursor }: BatchRecord): Promise<boolean> {

@@ -1,6 +1,8 @@
 // `in_progress`: lines become jobs through a window of outstanding ones, so that a batch of any size takes little of
 // Redis, leaves room for others and stops soon when it is cancelled. A chunk is planned first, which fetches the lines'
-// images, then fed as a whole; then the cursor is saved. Feeding a line again finds the job it made.
+// images, then fed as a whole; then the cursor is saved. How far jobs may reach is saved before: when a worker dies in between,
+// and the batch is cancelled before another goes on, what they were fed is known all the same. Feeding a line again finds the
+// job it made.
 import { type InputLine, readLines } from '@darkroom/shared/batches/lines.ts';
 import type { BatchRecord } from '@darkroom/shared/batches/record.ts';
 import { parseBatchLine } from '@darkroom/shared/requests/batch-line.ts';
@@ -43,6 +45,7 @@ export class Feeder {
       await this.close();
       return true;
     }
+    if (last.number > record.reachedLine) await redis.hset(keys.batch(record.id), 'reachedLine', last.number);
     await feedChunk(this.#deps, record, plans);
     const cursor = {
       cursorByte: last.nextByte,

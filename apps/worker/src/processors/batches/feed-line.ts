@@ -47,7 +47,7 @@ async function repeatJob(
   // What is refused here its calls will say: that their images are gone.
   await keepInputs(deps, record, held);
   const { expiresAfterSeconds } = toBatchJobSpec(deps, record, valid);
-  const retried = await retryJob(deps.steps, job.id, { ...job.spec, expiresAfterSeconds }, 'batch');
+  const retried = await retryJob(deps.steps, { ...job, spec: { ...job.spec, expiresAfterSeconds } }, 'batch');
   if (retried.kind === 'retried') await deps.queues.add(job.spec.lane, retried.items);
 }
 

@@ -24,6 +24,7 @@ import { parseBatchLine } from '@darkroom/shared/requests/batch-line.ts';
 import type { ValidateContext } from '@darkroom/shared/requests/validate.ts';
 import type { Deps } from '../../deps.ts';
 import { readLinkMaker } from '../../links.ts';
+import { keepJobsWithBatch } from './keep-jobs.ts';
 import { readValidationContext } from './validation-context.ts';
 
 type Kind = 'output' | 'errors';
@@ -57,26 +58,15 @@ export async function finishBatch(deps: Deps, record: BatchRecord, stop: AbortSi
   stop.throwIfAborted();
   await keepJobsWithBatch(deps, record);
   const ending = record.ending ?? 'completed';
-  const moved = await moveBatch(deps.batchSteps, record.id, 'finalizing', ending, {
+  const moved = await moveBatch(deps.batchSteps, record, 'finalizing', ending, {
     total: writing.counts.output + writing.counts.errors,
     completed: writing.counts.output,
     failed: writing.counts.errors,
-    ...(outputFileId === null ? {} : { outputFileId }),
-    ...(errorFileId === null ? {} : { errorFileId }),
+    outputFileId: outputFileId ?? '',
+    errorFileId: errorFileId ?? '',
   });
   deps.log.info({ batchId: record.id, status: ending, ...writing.counts, ms: Date.now() - startedAt }, 'batch ended');
   return moved;
-}
-
-/** The batch's jobs are kept as long as the batch itself, counted from its end. */
-async function keepJobsWithBatch({ redis, keys, batchSteps }: Deps, record: BatchRecord): Promise<void> {
-  if (!Number.isFinite(batchSteps.retentionMs)) return;
-  for (let line = 1; line <= record.fedLine; line += LINES_A_CHUNK) {
-    const pipeline = redis.pipeline();
-    for (let one = line; one < line + LINES_A_CHUNK; one += 1)
-      pipeline.pexpire(keys.job(batchJobIdOf(record.id, one)), batchSteps.retentionMs);
-    await pipeline.exec();
-  }
 }
 
 /** The file's id; null when it would be empty: then there is no file. */
@@ -137,7 +127,8 @@ async function toLine(
   if (job === null) return lineWithoutJob(writing, line, refusals);
   if (job instanceof RedisReplyError) return lineOfUnreadable(writing, line, job);
   const shown = toPublicJob(job, writing.linkOf);
-  return hasOutput(job) ? toResultLine(job, shown, readBase64Of(writing.deps)) : toFailureLine(job, shown);
+  if (hasOutput(job)) return toResultLine(job, shown, readBase64Of(writing.deps));
+  return toFailureLine(job, shown, writing.record.ending);
 }
 
 /** Its images, if there are any, are in storage; the batch is not to wait for them for ever. */

@@ -52,7 +52,7 @@ export async function planLine(
   // A line that the check refused makes no job; it goes to the error file.
   if (!parsed.ok) return { kind: 'skip', line };
   const wasFed = line.number <= record.fedLine;
-  if (wasFed || hasReferences(given)) {
+  if (line.number <= record.reachedLine || hasReferences(given)) {
     const job = await readJob(deps.redis, deps.keys, batchJobIdOf(record.id, line.number));
     if (job !== null) return planAgain(deps, record, { line, parsed }, job, context, signal);
   }

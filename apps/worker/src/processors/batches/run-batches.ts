@@ -12,6 +12,7 @@ import { cancelOpenJobs } from './cancel-open-jobs.ts';
 import { closeFeeding } from './close-feeding.ts';
 import { Feeder } from './feed-batch.ts';
 import { finishBatch } from './finish-batch.ts';
+import { keepJobsWithBatch } from './keep-jobs.ts';
 import { validateBatch } from './validate-batch.ts';
 
 const LOOK_EVERY_MS = 500;
@@ -128,13 +129,19 @@ function isInputGone(error: unknown): boolean {
   return error instanceof ServiceError && error.code === 'not_found';
 }
 
-/** The input has vanished from storage: the batch can't go on and says so. Its jobs, and what is paid, stay. */
-function failWithoutInput(deps: Deps, { id, status }: BatchRecord): Promise<boolean> {
+/**
+ * The input has vanished from storage: the batch can't go on and says so. What has not been sent is not bought any more; its
+ * jobs, what is paid, and the files of an earlier run stay. False while calls are under way.
+ */
+async function failWithoutInput(deps: Deps, record: BatchRecord): Promise<boolean> {
+  await cancelOpenJobs(deps, record);
+  if ((await deps.redis.scard(deps.keys.batchOpenJobs(record.id))) > 0) return false;
+  await keepJobsWithBatch(deps, record);
   const problem: BatchProblem = {
     code: 'input_file_gone',
     line: null,
     message: "The batch's input file is gone.",
     param: 'input_file_id',
   };
-  return moveBatch(deps.batchSteps, id, status, 'failed', { problems: JSON.stringify([problem]) });
+  return moveBatch(deps.batchSteps, record, record.status, 'failed', { problems: JSON.stringify([problem]) });
 }

@@ -6,7 +6,8 @@ import { moveBatch } from '@darkroom/shared/batches/steps.ts';
 import type { Deps } from '../../deps.ts';
 import { readValidationContext } from './validation-context.ts';
 
-export async function validateBatch(deps: Deps, { id, spec }: BatchRecord): Promise<boolean> {
+export async function validateBatch(deps: Deps, record: BatchRecord): Promise<boolean> {
+  const { id, spec } = record;
   const startedAt = Date.now();
   const { total, invalid, invalidImages, problems, duplicates, isHopeless } = await checkLines(
     { store: deps.store, checkImages: buildImageCheck(deps.desk, spec.account) },
@@ -21,7 +22,7 @@ export async function validateBatch(deps: Deps, { id, spec }: BatchRecord): Prom
     problems: JSON.stringify(problems),
     duplicates: JSON.stringify(duplicates),
   };
-  const moved = await moveBatch(deps.batchSteps, id, 'validating', isRefused ? 'failed' : 'in_progress', fields);
+  const moved = await moveBatch(deps.batchSteps, record, 'validating', isRefused ? 'failed' : 'in_progress', fields);
   deps.log.info({ batchId: id, total, invalid, isRefused, ms: Date.now() - startedAt }, 'batch validated');
   return moved;
 }

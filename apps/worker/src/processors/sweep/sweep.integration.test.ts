@@ -182,7 +182,7 @@ async function batchInProgress(): Promise<string> {
     webhook: null,
   };
   await createBatch(deps.steps, id, spec, null);
-  await moveBatch(deps.steps, id, 'validating', 'in_progress');
+  await moveBatch(deps.steps, { id, run: 1 }, 'validating', 'in_progress');
   return id;
 }
 

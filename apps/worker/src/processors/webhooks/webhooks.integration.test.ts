@@ -176,7 +176,7 @@ describe('an event of a batch', () => {
     const problem = { code: 'invalid_value', line: 1, message: 'Invalid value.', param: 'body.size' };
     const problems = Array.from({ length: 2_000 }, (_, line) => ({ ...problem, line }));
     await createBatch(bench.steps, id, spec, null);
-    await moveBatch(bench.steps, id, 'validating', 'failed', { problems: JSON.stringify(problems) });
+    await moveBatch(bench.steps, { id, run: 1 }, 'validating', 'failed', { problems: JSON.stringify(problems) });
     const [row] = await untilReceived(1);
     expect(row?.headers['webhook-id']).toMatch(/^evt_[0-9a-z]{26}_\d+$/);
     expect(Buffer.byteLength(row?.rawBody ?? '')).toBeLessThan(20_000);

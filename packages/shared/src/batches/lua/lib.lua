@@ -1,6 +1,6 @@
 -- What every batch step builds on. A batch is one hash:
 --   id account spec (JSON, never changes) status run createdAt expiresAt at:<status>      times in ms
---   total invalid cursorByte cursorLine problems (JSON) ending outputFileId errorFileId
+--   total invalid cursorByte cursorLine fedLine reachedLine problems (JSON) ending outputFileId errorFileId
 --   submitted completed failed images costMicroUsd costUnknown inputTokens outputTokens    ticked by the job steps
 --   sequence webhookEvents event (id of its newest entry in the account's event stream)
 -- the SET <batch>:open of its jobs that have not ended, and the HASH <batch>:unmade of lines that were fed and made no job.

@@ -1,7 +1,8 @@
--- Moves a batch from one status to the next, if it is still in the first; sets fields in the same step.
--- KEYS: batch hash. ARGV: from, to, retention ms, then field, value …
--- Returns 1, or 0 when the batch was in another status.
-if redis.call('HGET', KEYS[1], 'status') ~= ARGV[1] then return 0 end
-for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
-move(KEYS[1], ARGV[2], tonumber(ARGV[3]))
+-- Moves a batch from one status to the next, if it is still in the first and in the same run; sets fields in the same step.
+-- KEYS: batch hash. ARGV: from, run, to, retention ms, then field, value …
+-- Returns 1, or 0 when the batch was in another status or run.
+local facts = redis.call('HMGET', KEYS[1], 'status', 'run')
+if facts[1] ~= ARGV[1] or facts[2] ~= ARGV[2] then return 0 end
+for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+move(KEYS[1], ARGV[3], tonumber(ARGV[4]))
 return 1

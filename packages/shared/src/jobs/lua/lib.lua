@@ -82,6 +82,12 @@ local function batch_key()
   return key and redis.call('EXISTS', key) == 1 and key or nil
 end
 
+-- Whether no batch runs this job: it is of none, or its batch has ended or is no longer kept.
+local function is_batch_over()
+  local batch = batch_key()
+  return not batch or redis.call('HEXISTS', batch, 'ended') == 1
+end
+
 -- A job of a batch has ended: some images are enough for its line to count as completed.
 local function tick_batch()
   local batch = batch_key()
@@ -111,8 +117,8 @@ local function settle(retention_ms)
   else state.status = 'failed' end
   state.finishedAt = now_ms()
   redis.call('ZREM', root .. ':open-jobs', state.id)
-  -- A batch's jobs are kept as long as their batch, from its end on.
-  if retention_ms > 0 and not state.batch then redis.call('PEXPIRE', job, retention_ms) end
+  -- A batch's jobs are kept as long as their batch, from its end on; one that was run again after that for itself.
+  if retention_ms > 0 and is_batch_over() then redis.call('PEXPIRE', job, retention_ms) end
   tick_batch()
   emit('job.' .. state.status)
   return state.status
@@ -129,12 +135,18 @@ local function close_call(k, call, outcome, err)
   return true
 end
 
+-- Why a call that is withheld has no image. One that was sent, with an outcome nobody knows, may have been paid: it must not
+-- be told as never requested.
+local function reason_of(call, reason)
+  return { code = call.unknown > 0 and 'outcome_unknown' or reason }
+end
+
 -- Withholds call k when its job was cancelled or its time is over. Returns whether it was; `settle` then.
 local function withhold_if_over(k, call)
   local reason = (state.cancelAt and 'cancelled') or (now_ms() >= state.expiresAt and 'expired')
   if not reason then return false end
   state.withheld = reason
-  return close_call(k, call, 'withheld', { code = reason })
+  return close_call(k, call, 'withheld', reason_of(call, reason))
 end
 
 -- A call that waits for an answer already paid is neither sent again nor closed by anything but that answer's end.

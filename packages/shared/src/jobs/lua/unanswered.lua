@@ -33,6 +33,12 @@ local function write_unanswered(list, id, askers)
   redis.call('PEXPIRE', list .. ':askers', UNANSWERED_LIFE_MS)
 end
 
+-- Whether this client waits for `id` already.
+local function is_asking(list, id, asker)
+  local entry = asker ~= '' and redis.call('HGET', list .. ':askers', id)
+  return entry and string.find(' ' .. entry .. ' ', ' ' .. asker .. ' ', 1, true) ~= nil
+end
+
 local function drop_unanswered(list, id)
   redis.call('ZREM', list, id)
   redis.call('HDEL', list .. ':askers', id)

@@ -11,7 +11,7 @@ local function step()
   local withheld = 0
   for k = 0, ARGV[2] - 1 do
     local call = read_call(k)
-    if call.open == 0 and not is_spooled(call) and close_call(k, call, 'withheld', { code = reason }) then withheld = withheld + 1 end
+    if call.open == 0 and not is_spooled(call) and close_call(k, call, 'withheld', reason_of(call, reason)) then withheld = withheld + 1 end
   end
   if withheld > 0 then
     state.withheld = reason
