@@ -52,12 +52,13 @@ export const workerVariables = {
     allowed: '0..3600000',
   }),
   SPOOL_DIR: variable(z.string().min(1), './data/spool', {
-    about: 'Folder for paid images while the image storage is away; the workers of one host share it.',
+    about:
+      'Folder for paid images while the image storage is away; the workers of one host share it, and installations may.',
     allowed: 'a path on a local disk',
   }),
   SPOOL_MAX_BYTES: variable(wholeNumber(1, 1_000_000_000_000_000), '1073741824', {
     about:
-      'Most bytes in `SPOOL_DIR`; a call starts only with room for its images, all workers of the host together: 4 bytes for ' +
+      'Most bytes an installation has in `SPOOL_DIR`; a call starts only with room for its images, all workers of the host together: 4 bytes for ' +
       'each pixel, 8 MiB for an image whose size is not given. The default is enough for 115 such images at once.',
     allowed: 'a whole number from 1',
   }),

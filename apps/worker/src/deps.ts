@@ -4,6 +4,7 @@ import { findDurabilityProblems, openRedis } from '@darkroom/shared/base/redis.t
 import { openDurableRedis } from '@darkroom/shared/base/replicas.ts';
 import type { BatchSteps } from '@darkroom/shared/batches/steps.ts';
 import { blockOtherLoaders } from '@darkroom/shared/images/inspect.ts';
+import { nameBooks } from '@darkroom/shared/images/mark.ts';
 import { buildMarkedStore, type MarkedStore } from '@darkroom/shared/images/marked-store.ts';
 import { openStore } from '@darkroom/shared/images/open-store.ts';
 import { openSpool, type Spool } from '@darkroom/shared/images/spool.ts';
@@ -25,6 +26,7 @@ import { LaneSlots } from './lane-slots.ts';
 import { Bell } from './spool/bell.ts';
 import { type Breaker, buildBreaker } from './spool/breaker.ts';
 import { buildLinkBreaker, type LinkBreaker } from './spool/link-breaker.ts';
+import { buildOwnAnswers, type OwnAnswers } from './spool/own-answers.ts';
 import { PutTimes } from './spool/put-times.ts';
 import { openRoom, type SpoolRoom } from './spool/room.ts';
 import { openUpstreams, type Upstreams } from './upstream/upstreams.ts';
@@ -47,6 +49,8 @@ export interface Deps {
   readonly store: MarkedStore;
   /** Paid answers of this host that wait for the store. */
   readonly spool: Spool;
+  /** Which of them are of this installation. */
+  readonly ownAnswers: OwnAnswers;
   readonly room: SpoolRoom;
   readonly breaker: Breaker;
   readonly linkBreaker: LinkBreaker;
@@ -86,7 +90,7 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
   });
   const store = buildMarkedStore({ redis, keys, store: bytes });
   const metrics = createMetrics();
-  const spool = await openSpool({ directory: config.SPOOL_DIR });
+  const spool = await openSpool({ directory: config.SPOOL_DIR, books: await nameBooks({ redis, keys }) });
   const room = openRoom({
     redis,
     keys,
@@ -150,6 +154,7 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     queues,
     store,
     spool,
+    ownAnswers: buildOwnAnswers({ redis, keys, spool, log }),
     room,
     breaker,
     linkBreaker: buildLinkBreaker({ metrics, log }),

@@ -4,6 +4,7 @@
 // (an answer may turn out to be stored already). One answer is settled here in turn:
 //   listed ─lease─▶ taken ─▶ stored, settled: file removed · away: breaker opens · links, host: looked at again later
 // · gone: forgotten, its file put aside
+// Files of other installations in the same folder are left alone (spool/own-answers.ts).
 
 import { decodeAnswer, type SpooledAnswer, SpoolFormatError } from '@darkroom/shared/images/spool-file.ts';
 import { StorageError } from '@darkroom/shared/images/store.ts';
@@ -102,7 +103,7 @@ function repeat(
 
 /** Files of this host, then copies of others'. Closes the breaker when the storage has taken all of them. */
 async function drainBytes(deps: Deps, signal: AbortSignal): Promise<void> {
-  const local = await deps.spool.list();
+  const local = await deps.ownAnswers.list();
   const { usedBytes } = await deps.spool.use();
   deps.metrics.spoolAnswers.set(local.length);
   deps.metrics.spoolBytes.set(usedBytes);
@@ -176,7 +177,8 @@ export async function drainLocal(deps: Deps, id: AnswerId): Promise<Drained> {
   };
   const end = await drainFile(deps, id, read, 'local');
   if (end === 'settled' || end === 'elsewhere') return (await removeFile(deps, id, file)) ? end : 'host';
-  if (end === 'gone') {
+  // Asked now: it may be Redis that has gone, or another one that answers.
+  if (end === 'gone' && (await deps.ownAnswers.isMarkedOurs(id))) {
     deps.log.error({ ...id }, 'a spooled answer belongs to no job that is kept: its file was put aside');
     await deps.spool.putAside(id);
   }

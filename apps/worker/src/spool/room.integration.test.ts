@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'darkroom-room-'));
-  spool = await openSpool({ directory });
+  spool = await openSpool({ directory, books: 'books' });
 });
 afterEach(async () => {
   await Promise.all(rooms.splice(0).map((room) => room.close()));

@@ -33,8 +33,8 @@ const SPEC: JobSpec = {
 export interface SpoolBench {
   /** `images` is the storage; each host's spool has the host's name. */
   readonly folder: string;
-  /** A worker of the host whose spool has that name. */
-  host(name: string): Promise<Deps>;
+  /** A worker of the host whose spool has that name; with another Redis, of another installation there. */
+  host(name: string, redis?: { readonly url: string; readonly prefix: string }): Promise<Deps>;
   drain(deps: Deps): Drainer;
   /** A job of one call of two images, sent by that worker: its attempt is open. */
   send(deps: Deps): Promise<AnswerId>;
@@ -79,11 +79,11 @@ export async function openSpoolBench(): Promise<SpoolBench> {
   };
   const bench: SpoolBench = {
     folder,
-    async host(name) {
+    async host(name, redis = server) {
       const deps = await openDeps(
         readVariables(workerVariables, {
-          REDIS_URL: server.url,
-          REDIS_PREFIX: server.prefix,
+          REDIS_URL: redis.url,
+          REDIS_PREFIX: redis.prefix,
           STORAGE_URL: `file:${images}`,
           SPOOL_DIR: join(folder, name),
           OPENAI_API_KEY: 'sk-test',

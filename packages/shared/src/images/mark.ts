@@ -64,8 +64,7 @@ export async function settleMark(deps: MarkDeps): Promise<void> {
  * first that Redis gets stays, so that another storage can't bear it; whose stands there is then compared.
  */
 async function begin({ redis, keys, store }: MarkDeps): Promise<void> {
-  await redis.hsetnx(keys.storage, 'books', randomUUID());
-  const { books = '' }: Known = await redis.hgetall(keys.storage);
+  const books = await nameBooks({ redis, keys });
   const mark = (await readMark(store)) ?? { id: randomUUID(), books: [] };
   if (!mark.books.includes(books)) await writeMark(store, { ...mark, books: [...mark.books, books] });
   // Two that marked the same storage after all: what stands there counts.
@@ -78,6 +77,17 @@ async function begin({ redis, keys, store }: MarkDeps): Promise<void> {
 async function sign({ store }: MarkDeps, { books }: Known, mark: Mark): Promise<void> {
   if (books !== undefined && !mark.books.includes(books))
     await writeMark(store, { ...mark, books: [...mark.books, books] });
+}
+
+/** The name of the Redis data set in use, made by whoever asks first. Looked for before: a full Redis takes no write. */
+export async function nameBooks({ redis, keys }: Omit<MarkDeps, 'store'>): Promise<string> {
+  if ((await readBooks({ redis, keys })) === null) await redis.hsetnx(keys.storage, 'books', randomUUID());
+  return (await readBooks({ redis, keys })) ?? '';
+}
+
+/** null when it has none yet, as when Redis was emptied. */
+export async function readBooks({ redis, keys }: Omit<MarkDeps, 'store'>): Promise<string | null> {
+  return await redis.hget(keys.storage, 'books');
 }
 
 /** Changes nothing. Throws StorageError when Redis knows another storage than this. */
@@ -108,7 +118,7 @@ export async function keepsFirst({ redis, keys, store }: MarkDeps): Promise<bool
 
 /** Whether nobody but this Redis has ever used the storage: then what it knows nothing of belongs to nobody. */
 export async function isOursAlone({ redis, keys, store }: MarkDeps): Promise<boolean> {
-  const [mark, books] = [await readMark(store), await redis.hget(keys.storage, 'books')];
+  const [mark, books] = [await readMark(store), await readBooks({ redis, keys })];
   return mark !== null && mark.books.every((name) => name === books);
 }
 

@@ -43,11 +43,15 @@ const headSchema = z.strictObject({
 });
 type Head = z.infer<typeof headSchema>;
 
-/** The parts to be written one after the other; the images are not copied. */
-export function encodeAnswer({ images, ...answer }: SpooledAnswer): Uint8Array[] {
+/**
+ * The parts to be written one after the other; the images are not copied. `books`: whose the answer is, see `booksOf`. Its place
+ * is in `about`: the versions before refuse a head that holds more than they know, and would put the file aside.
+ */
+export function encodeAnswer({ images, ...answer }: SpooledAnswer, books: string | null = null): Uint8Array[] {
   const head: Head = {
     version: VERSION,
     ...answer,
+    about: { ...answer.about, ...(books === null ? {} : { books }) },
     images: images.map(({ bytes, ...image }) => ({ ...image, bytes: bytes.length, sha256: hashOf(bytes) })),
   };
   return [Buffer.from(`${JSON.stringify(head)}\n`), ...images.map(({ bytes }) => bytes)];
@@ -66,6 +70,15 @@ export function decodeAnswer(file: Uint8Array): SpooledAnswer {
   });
   if (from !== file.length) throw new SpoolFormatError(`${file.length} bytes instead of ${from}`);
   return { ...answer, images: decoded };
+}
+
+/**
+ * The name of the Redis data set (images/mark.ts) that knows the answer's job; null when the file does not say, as those of
+ * versions before. `start`: at least the first line. Throws SpoolFormatError.
+ */
+export function booksOf(start: Uint8Array): string | null {
+  const { books } = parseHead(start.subarray(0, Math.max(0, start.indexOf(NEWLINE)))).about;
+  return typeof books === 'string' ? books : null;
 }
 
 function parseHead(line: Uint8Array): Head {

@@ -198,7 +198,7 @@ function storageMetrics(registers: Registry[]) {
     }),
     spoolBytes: new Gauge({
       name: 'darkroom_spool_bytes',
-      help: 'Bytes in the spool folder of this host, what was put aside included.',
+      help: 'Bytes in the spool folder of this host, what was put aside included, what is of other installations not.',
       registers,
     }),
     answersSpooled: new Counter({
