@@ -24,6 +24,7 @@ import { takeLease } from '../lease.ts';
 import { answerLeaseOf } from '../spool/answer-lease.ts';
 import { type Drained, drainFile, giveUp, isToBeSaid, sayFileIsHere } from './drain-answer.ts';
 import { drainRest, followIntoFile } from './drain-links.ts';
+import { buildSayer } from './say-here.ts';
 
 export interface Drainer {
   /** Settles after the first look at this host's files and all links. */
@@ -65,11 +66,16 @@ export function startDraining(deps: Deps): Drainer {
   const rest = repeat(deps, signal, async () => {
     return (await drainOthers(deps, notBefore, signal)) ? WAITING_MS : IDLE_MS;
   });
+  const here = repeat(
+    deps,
+    signal,
+    buildSayer(deps, (ids) => sayAllAreHere(deps, ids, signal)),
+  );
   return {
     firstLook: Promise.all([files.first, rest.first]),
     async stop() {
       stopping.abort();
-      await Promise.all([files.running, rest.running]);
+      await Promise.all([files.running, rest.running, here.running]);
     },
   };
 }

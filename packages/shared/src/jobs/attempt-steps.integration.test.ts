@@ -10,7 +10,7 @@ import { type ClosedLost, closeLost, failCall, finishAttempt, noteAnswer } from 
 import { beginAttempt, type GateAnswer } from './paying-gate.ts';
 import type { ImageRow, JobRecord, SpooledAnswerRow } from './record.ts';
 import type { JobSpec } from './spec.ts';
-import { entryOf, forgetSpooled, keepCopy, listSpooled, noteSpooled, readCopy } from './spool-steps.ts';
+import { entryOf, forgetSpooled, keepCopy, listSpooled, noteSpooled, readCopy, sayStillThere } from './spool-steps.ts';
 import { createJob, type JobSteps, retryJob, withholdCalls } from './steps.ts';
 import { readJob } from './store.ts';
 import { TEST_SPEC } from './test-spec.ts';
@@ -371,6 +371,23 @@ describe('an answer that waits', () => {
     expect(await noteSpooled(steps, { ...id, seq: 9 }, {}, waits())).toBe('gone');
     expect(await noteSpooled(steps, { ...id, jobId: newJobId() }, {}, waits())).toBe('gone');
     expect((await life.record()).attempts[0]?.spooled).toBeUndefined();
+  });
+
+  test('is said to be still there by the host that has it, and by no other; never for a shorter time', async () => {
+    const life = await begun();
+    const id = { jobId: life.id, call: CALL, seq: 1 };
+    expect(await sayStillThere(steps, id, 'host-1', 5_000), 'not before it waits').toBe(false);
+    const row = waits({ host: 'host-1', until: 4_000, links: [null, 'https://x/1'] });
+    await noteSpooled(steps, id, {}, row);
+    expect(await sayStillThere(steps, id, 'host-2', 9_000)).toBe(false);
+    expect(await sayStillThere(steps, id, 'host-1', 5_000)).toBe(true);
+    expect(await sayStillThere(steps, id, 'host-1', 4_500)).toBe(true);
+    expect((await life.record()).attempts[0]?.spooled).toEqual({ ...row, until: 5_000 });
+    expect(await steps.redis.zscore(steps.keys.spooled, entryOf(id))).toBe('5000');
+    expect((await life.record()).calls[CALL]).toMatchObject({ spooled: 1 });
+    await life.finish(1, 'whole');
+    expect(await sayStillThere(steps, id, 'host-1', 9_000), 'settled').toBe(false);
+    expect(await steps.redis.zscore(steps.keys.spooled, entryOf(id))).toBeNull();
   });
 
   test('has a copy while there is room for all copies, and loses it when it is settled', async () => {

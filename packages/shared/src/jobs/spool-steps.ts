@@ -9,6 +9,7 @@ import type { JobSteps } from './steps.ts';
 
 const load = (step: string): Script => loadScript(import.meta.url, 'lua/lane.lua', 'lua/lib.lua', `lua/${step}.lua`);
 const NOTE_SPOOLED = load('note-spooled');
+const STILL_THERE = load('still-there');
 const RESERVE_COPY = load('reserve-copy');
 const NOTED = new Set(['noted', 'over', 'gone'] as const);
 
@@ -41,6 +42,12 @@ export async function noteSpooled(
 ): Promise<'noted' | 'over' | 'gone'> {
   const args = [id.call, id.seq, JSON.stringify(facts), JSON.stringify(row)];
   return readWord(await runUntilDurable(steps, NOTE_SPOOLED, [steps.keys.job(id.jobId)], args), NOTED, 'note-spooled');
+}
+
+/** Says that `host` has the bytes of an answer until then at least, unix ms. False when no such answer waits for that host. */
+export async function sayStillThere(steps: JobSteps, id: AnswerId, host: string, until: number): Promise<boolean> {
+  const args = [id.call, id.seq, host, until];
+  return readFlag(await runUntilDurable(steps, STILL_THERE, [steps.keys.job(id.jobId)], args), 'still-there');
 }
 
 /** All copies in Redis together. */

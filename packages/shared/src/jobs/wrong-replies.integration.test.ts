@@ -11,7 +11,7 @@ import { readBatch } from '../batches/store.ts';
 import { closeLost, failCall, finishAttempt, noteAnswer } from './attempt-steps.ts';
 import { beginAttempt } from './paying-gate.ts';
 import { findReplay } from './replay.ts';
-import { keepCopy, noteSpooled } from './spool-steps.ts';
+import { keepCopy, noteSpooled, sayStillThere } from './spool-steps.ts';
 import { createJob, type JobSteps, retryJob, withholdCalls } from './steps.ts';
 import { readJob, readJobs, readStatus } from './store.ts';
 import { TEST_SPEC } from './test-spec.ts';
@@ -103,6 +103,7 @@ const STEPS: Readonly<Record<string, () => Promise<unknown>>> = {
   'fail-call': () => failCall(steps, FAILURE),
   'close-lost': () => closeLost(steps, { ...FAILURE, onUnknown: 'retry' }),
   'note-spooled': () => noteSpooled(steps, ANSWER_ID, {}, { until: 1, host: 'h', images: 1 }),
+  'still-there': () => sayStillThere(steps, ANSWER_ID, 'h', 1),
   'a spooled copy': () => keepCopy(steps, ANSWER_ID, Buffer.from('x')),
   'create-job': () => createJob(steps, ID, TEST_SPEC, null),
   'withhold-calls': () => withholdCalls(steps, ID, 1, 'cancelled'),
