@@ -28,14 +28,19 @@ export async function sendReply(
   return res.writableFinished;
 }
 
-/** Announces the whole length, sends half of it and cuts the connection. */
-export async function sendTruncated(res: ServerResponse, reply: Reply): Promise<void> {
+/** Announces the whole length, sends so many bytes of it and cuts the connection, or lets it stand still. */
+export async function sendTruncated(
+  res: ServerResponse,
+  reply: Reply,
+  bytes: number,
+  end: 'cut' | 'stall',
+): Promise<void> {
   if (res.destroyed) return;
   const body = toBuffer(reply.body);
   res.writeHead(reply.status, { ...reply.headers, 'content-length': body.length });
   await new Promise<void>((resolve) => {
     res.once('close', resolve);
-    res.write(body.subarray(0, Math.floor(body.length / 2)), () => res.destroy());
+    res.write(body.subarray(0, bytes), () => end === 'cut' && res.destroy());
   });
 }
 

@@ -26,6 +26,40 @@ describe('connections', () => {
     expect((await kit.ledger()).images).toHaveLength(billed);
   });
 
+  /** The body, as far as it comes. */
+  async function readCut(response: Response): Promise<string> {
+    let text = '';
+    const decoder = new TextDecoder();
+    try {
+      for await (const chunk of response.body ?? []) text += decoder.decode(chunk, { stream: true });
+    } catch {
+      return text;
+    }
+    return expect.fail('the body came whole');
+  }
+
+  test.each([
+    ['gpt-image-2', 0],
+    ['gpt-image-2', 1],
+    ['gpt-image-2', 3],
+    ['dall-e-2', 0],
+    ['dall-e-2', 2],
+    ['dall-e-2', 3],
+  ])('truncated_body of %s cuts the connection when %i of 3 images are whole', async (model, images) => {
+    await kit.fault({ kind: 'truncated_body', params: { images }, count: 1 });
+    const text = await readCut(await generate({ model, n: 3 }));
+    expect([...text.matchAll(/"(b64_json|url)":"[^"]*"/g)]).toHaveLength(images);
+    expect((await kit.ledger()).requests[0]).toMatchObject({ outcome: 'truncated', billedImages: 3 });
+  });
+
+  test('truncated_body can stand still instead, until the client leaves', async () => {
+    await kit.fault({ kind: 'truncated_body', params: { images: 1, stalls: true }, count: 1 });
+    const response = await generate();
+    expect((await kit.ledger()).requests[0]).toMatchObject({ outcome: 'in_progress', billedImages: 2 });
+    await response.body?.cancel();
+    await expect.poll(async () => (await kit.ledger()).requests[0]?.outcome).toBe('truncated');
+  });
+
   test.each([
     [{}, 0],
     [{ billed: true }, 2],

@@ -64,9 +64,9 @@ function billedCount(fault: Fault<FaultKind> | null, n: number): number {
   return fault === null || booleanParam(fault.params, 'billed', !unbilledByDefault) ? n : 0;
 }
 
-function success({ world, exchange, request, link }: Job, produced: Produced): Reply {
+function success({ world, exchange, request, link }: Job, produced: Produced) {
   const body = successBody(world, request, produced, Date.now(), link);
-  return { status: 200, headers: exchange.usualHeaders(), body };
+  return { status: 200, headers: exchange.usualHeaders(), body } satisfies Reply;
 }
 
 type End = (job: Job, params: Record<string, unknown>, produced: Produced) => Promise<void>;
@@ -82,8 +82,11 @@ const END_BY_KIND: Record<WorkKind, End> = {
     exchange.end('hung', null);
   },
   reset_after_work: async ({ exchange }) => exchange.reset(),
-  truncated_body: async (job, _params, produced) => {
-    await sendTruncated(job.exchange.res, success(job, produced));
+  truncated_body: async (job, params, produced) => {
+    const reply = success(job, produced);
+    const whole = numberParam(params, 'images', Number.NaN);
+    const bytes = Number.isNaN(whole) ? Math.floor(Buffer.byteLength(reply.body) / 2) : bytesOf(reply.body, whole);
+    await sendTruncated(job.exchange.res, reply, bytes, booleanParam(params, 'stalls', false) ? 'stall' : 'cut');
     job.exchange.end('truncated', 200);
   },
   no_data: async ({ exchange, request }, params) => {
@@ -94,6 +97,13 @@ const END_BY_KIND: Record<WorkKind, End> = {
     await job.exchange.send(success(job, produced));
   },
 };
+
+/** How much of a body brings so many images whole: it ends half-way to the end of the next one, or of the body. */
+function bytesOf(body: string, images: number): number {
+  const ends = [...body.matchAll(/"(?:b64_json|url)":"[^"]*"/g)].map(({ 0: value, index }) => index + value.length);
+  const half = ((ends[Math.min(images, ends.length) - 1] ?? 0) + (ends[images] ?? body.length)) / 2;
+  return Buffer.byteLength(body.slice(0, half));
+}
 
 /** `empty_list`: no entries; `empty_entries`: entries without an image; `no_list`: no data at all. */
 function withoutImages(shape: string, n: number): Record<string, unknown> {
