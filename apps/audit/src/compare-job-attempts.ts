@@ -25,14 +25,17 @@ function isPaid({ outcome, costMicroUsd, answeredAt }: Attempt): boolean {
   return outcome === 'succeeded' || costMicroUsd !== undefined || answeredAt !== undefined;
 }
 
+/** A reply that came short lacks the last of the images asked for: they stand in the possible extra cost. */
+function cameOf({ images, cameImages }: Attempt): readonly number[] {
+  return images.slice(0, cameImages);
+}
+
 /** Images of a paid attempt that nobody has and nobody will get. */
 function findMissing(record: JobRecord, attempt: Attempt): Finding[] {
   const call = record.calls[attempt.call];
   const isUnderWay = attempt.outcome === null || attempt.spooled !== undefined || call?.outcome === '';
   if (!isPaid(attempt) || isUnderWay) return [];
-  // A reply that brought fewer images than asked for: the rest, its last ones, stands in the possible extra cost.
-  const came = attempt.images.slice(0, attempt.cameImages);
-  const missing = came.filter((index) => !record.images.has(index));
+  const missing = cameOf(attempt).filter((index) => !record.images.has(index));
   const isReported = call?.outcome === 'failed' || attempt.code === 'worker_lost' || attempt.run < record.run;
   const kind = isReported ? 'paid_image_lost' : 'paid_image_missing';
   return missing.map((index) => ({ kind, subject: record.id, detail: `image ${index}, ${nameOf(attempt)}` }));
@@ -46,19 +49,19 @@ function findBoughtTwice(record: JobRecord): Finding[] {
     const buyers = paid.filter(({ images }) => images.includes(index));
     return buyers.slice(1).map((later, at) => {
       const earlier = buyers[at];
-      const isFlagged = earlier !== undefined && mayBeFollowed(earlier, later);
+      const isFlagged = earlier !== undefined && mayBeFollowed(earlier, later, index);
       const kind = isFlagged ? 'bought_twice_flagged' : 'bought_twice';
       return { kind, subject: record.id, detail: `image ${index}, ${nameOf(later)}` };
     });
   });
 }
 
-function mayBeFollowed(earlier: Attempt, later: Attempt): boolean {
+function mayBeFollowed(earlier: Attempt, later: Attempt, index: number): boolean {
   return (
     earlier.outcome === 'unknown' ||
     earlier.code === 'worker_lost' ||
-    earlier.extraMicroUsd !== undefined ||
-    earlier.run < later.run
+    earlier.run < later.run ||
+    !cameOf(earlier).includes(index)
   );
 }
 

@@ -25,6 +25,9 @@ function paid(seq: number, changes: Partial<AttemptRow> = {}): Row {
   return { ...base, call: 0, seq, outcome: 'succeeded', costMicroUsd: 1, ...changes };
 }
 
+/** Of two images one came. */
+const SHORT = paid(1, { images: [0, 1], cameImages: 1, extraMicroUsd: 1 });
+
 interface Case {
   readonly status?: JobRecord['status'];
   readonly calls?: readonly CallState[];
@@ -114,7 +117,7 @@ describe('nothing is wrong with a job', () => {
         status: 'incomplete',
         indexes: [[0, 1]],
         calls: [FAILED],
-        attempts: [paid(1, { images: [0, 1], cameImages: 1, extraMicroUsd: 1 })],
+        attempts: [SHORT],
       },
     ],
     [
@@ -189,7 +192,7 @@ describe('it is found that', () => {
         status: 'cancelled',
         calls: [{ ...FAILED, outcome: 'withheld' }],
         images: [],
-        attempts: [paid(1, { images: [0, 1], cameImages: 1, extraMicroUsd: 1 })],
+        attempts: [SHORT],
       },
       ['paid_image_missing: image 0, attempt 0.1'],
     ],
@@ -220,9 +223,19 @@ describe('it is found that', () => {
       ['bought_twice_flagged: image 0, attempt 0.2'],
     ],
     [
-      'a short reply explains it',
-      { attempts: [paid(1, { extraMicroUsd: 1 }), paid(2)] },
-      ['bought_twice_flagged: image 0, attempt 0.2'],
+      'a short reply explains it for the images that did not come',
+      { indexes: [[0, 1]], images: [0, 1], attempts: [SHORT, paid(2, { images: [1] })] },
+      ['bought_twice_flagged: image 1, attempt 0.2'],
+    ],
+    [
+      'a short reply does not explain it for those that came',
+      { indexes: [[0, 1]], images: [0, 1], attempts: [SHORT, paid(2, { images: [0, 1] })] },
+      ['bought_twice: image 0, attempt 0.2', 'bought_twice_flagged: image 1, attempt 0.2'],
+    ],
+    [
+      'nor does one that broke off without its price, and is not short',
+      { attempts: [paid(1, { costMicroUsd: null, extraMicroUsd: 1 }), paid(2)] },
+      ['bought_twice: image 0, attempt 0.2'],
     ],
     [
       'an earlier run explains it',

@@ -2,7 +2,7 @@
 import type { HeardEvent } from '../load/notes.ts';
 import type { AttemptBook, Books, Findings, JobBook, Violation } from './books.ts';
 import { frozenMs, isCutOff, isDown, killAfter } from './processes.ts';
-import { isFlagged, type Purchase, purchasesOf } from './purchases.ts';
+import { hasBrought, isFlagged, type Purchase, purchasesOf } from './purchases.ts';
 
 /** A worker has stored or spooled what it was answered within this, and noted it. */
 const KEEP_WITHIN_MS = 8_000;
@@ -31,10 +31,10 @@ export function auditPurchases(books: Books): Findings {
       violations.push(
         toViolation('a request without an attempt', purchase, 'nothing in the records says that it was sent'),
       );
-    for (const image of purchase.images) {
+    for (const [place, image] of purchase.images.entries()) {
       const fate = fateOf(books, purchase, stored.has(image.sha256), recorded.has(image.sha256));
       fates.set(fate, (fates.get(fate) ?? 0) + 1);
-      const wrong = wrongOf(fate, purchase);
+      const wrong = wrongOf(fate, purchase, place);
       if (wrong !== null) violations.push(toViolation(wrong, purchase, `image ${image.id} (${fate})`));
     }
   }
@@ -154,13 +154,12 @@ function isScaled(job: JobBook | null): boolean {
   return /^(256x256|512x512)$/.test(String(job?.job.input['size']));
 }
 
-/** What is wrong with an image's fate; null when nothing is. */
-function wrongOf(fate: Fate, purchase: Purchase): string | null {
-  const { attempt } = purchase;
+/** What is wrong with the fate of an image, the reply's `place`th; null when nothing is. */
+function wrongOf(fate: Fate, purchase: Purchase, place: number): string | null {
   if (hasTwin(purchase)) return null;
   if (fate === 'answered and missing' || fate === 'spooled and missing') return fate;
   if (fate === 'stored' || fate === 'answered, but its link died') return null;
-  return attempt !== null && isFlagged(attempt) ? null : `${fate}, and not shown`;
+  return mayLack(purchase, purchase.attempt?.images[place]) ? null : `${fate}, and not shown`;
 }
 
 interface Twice {
@@ -181,9 +180,14 @@ function boughtTwice(books: Books, { job }: JobBook, purchases: readonly Purchas
       .map((earlier) => ({
         earlier,
         how: howLost(books, earlier),
-        isShown: (earlier.attempt !== null && isFlagged(earlier.attempt)) || isLost(books, earlier),
+        isShown: mayLack(earlier, index) || isLost(books, earlier),
       })),
   );
+}
+
+/** Whether it is shown that the image may not have come of it. */
+function mayLack({ attempt }: Purchase, index: number | undefined): boolean {
+  return attempt !== null && isFlagged(attempt) && !(index !== undefined && hasBrought(attempt, index));
 }
 
 /** A short reply has its images in the order asked for. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { HeardEvent } from '../load/notes.ts';
 import { audit } from './auditor.ts';
 import type { AttemptBook, Books, JobBook } from './books.ts';
-import { goodBooks, type Name, shaOf } from './test-books.ts';
+import { cutReply, goodBooks, type Name, shaOf } from './test-books.ts';
 
 type Damage = (books: Books) => Books;
 
@@ -75,6 +75,10 @@ test('an attempt of another call that was not sent is not taken for the one whos
   })(goodBooks());
   expect(kindsOf(books)).toEqual([]);
 });
+
+function withCutReply(again: readonly number[]): Damage {
+  return (books) => cutReply(books, again);
+}
 
 const DAMAGES: readonly (readonly [kind: string, what: string, damage: Damage])[] = [
   ['job lost', 'a promised job is not there', (books) => ({ ...books, jobs: books.jobs.slice(1) })],
@@ -214,6 +218,19 @@ const DAMAGES: readonly (readonly [kind: string, what: string, damage: Damage])[
     withAttempt('again', 1, { outcome: 'failed', code: null }),
   ],
   [
+    'bought twice, and not shown',
+    'images that had come before a reply broke off were bought again with the one that had not',
+    withCutReply([0, 1, 2]),
+  ],
+  [
+    'not answered: lost upstream or on the way, and not shown',
+    'an image that had come before a reply broke off is nowhere',
+    (books) => {
+      const cut = withCutReply([2])(books);
+      return { ...cut, objects: cut.objects.filter(({ sha256 }) => sha256 !== 'b') };
+    },
+  ],
+  [
     'stored, and not listed by its job, and not shown',
     'an image lies in storage beside the record',
     withJob('good', (book) => ({ ...book, job: { ...book.job, images: [] } })),
@@ -282,6 +299,12 @@ describe('the auditor finds', () => {
 });
 
 describe('the auditor lets pass', () => {
+  test('a reply that broke off after two of three images, and the purchase of the third alone', () => {
+    const { violations, figures } = audit(withCutReply([2])(goodBooks()));
+    expect(violations).toEqual([]);
+    expect(figures).toMatchObject({ 'images bought twice': 2, '  lost upstream or on the way': 1, '  not shown': 0 });
+  });
+
   test('an answer that was spooled when its call had been sent again', () => {
     const books = goodBooks();
     const delivered = [

@@ -24,8 +24,8 @@ export interface AttemptBook {
   readonly images: readonly number[];
   /** Known to be paid; null when it is not known, or has no price. */
   readonly costUsd: number | null;
-  /** On top, for images that did not come. */
-  readonly extraUsd: number | null;
+  /** How many images its reply brought; null when all, or there was none. */
+  readonly came: number | null;
 }
 
 export interface JobBook {

@@ -89,7 +89,7 @@ function toAttemptBook(row: JobRecord['attempts'][number], upstreamKeys: World['
     key: upstreamKeys.keys[upstreamKeys.names.indexOf(row.upstreamKey)]?.slice(-4) ?? null,
     images: row.images,
     costUsd: toUsd(row.costMicroUsd),
-    extraUsd: toUsd(row.extraMicroUsd),
+    came: row.cameImages ?? null,
   };
 }
 

@@ -83,7 +83,12 @@ function mayHaveKey({ key }: AttemptBook, request: LedgerRequest): boolean {
   return key === null || request.key === null || key === request.key;
 }
 
-/** Nobody can know what came of the request: what it may have cost is shown, and it may be made once more. */
-export function isFlagged({ outcome, code, extraUsd }: AttemptBook): boolean {
-  return outcome === 'unknown' || code === 'worker_lost' || (extraUsd ?? 0) > 0;
+/** Nobody can know what came of the request, or of some of its images: it is shown, and they may be made once more. */
+export function isFlagged({ outcome, code, came }: AttemptBook): boolean {
+  return outcome === 'unknown' || code === 'worker_lost' || came !== null;
+}
+
+/** Whether the attempt has the image for certain, so that nothing excuses buying it again: of a short reply the first ones. */
+export function hasBrought({ outcome, code, came, images }: AttemptBook, index: number): boolean {
+  return outcome === 'succeeded' && code !== 'worker_lost' && images.slice(0, came ?? images.length).includes(index);
 }

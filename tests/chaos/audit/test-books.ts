@@ -13,10 +13,10 @@ export type Name = 'good' | 'again' | 'sync';
 
 export function goodBooks(): Books {
   const requests = [
-    request('good', 1, 'answered'),
-    request('again', 1, 'client_gone'),
-    request('again', 2, 'answered'),
-    request('sync', 1, 'answered'),
+    toRequest('good', 1, 'answered'),
+    toRequest('again', 1, 'client_gone'),
+    toRequest('again', 2, 'answered'),
+    toRequest('sync', 1, 'answered'),
   ];
   const images = requests.map(toImage);
   const jobs = [
@@ -67,6 +67,49 @@ export function goodBooks(): Books {
   };
 }
 
+/** The first job has asked for three images, and its reply broke off when two were whole: these were bought `again` after it. */
+export function cutReply(books: Books, again: readonly number[]): Books {
+  const [book, ...jobs] = books.jobs;
+  const [request, ...requests] = books.ledger.requests;
+  const [image, ...images] = books.ledger.images;
+  if (book === undefined || request === undefined || image === undefined) throw new TypeError('no first job');
+  const [cut, repeat] = [attempt('good', 1), attempt('good', 2)];
+  const billed = ['a', 'b', 'c'].map((letter) => ({ ...image, sha256: letter }));
+  const anew = again.map((index) => ({ ...image, sha256: `again ${index}`, requestId: 'req_good_2' }));
+  const kept = ['a', 'b', 'again 2'];
+  const shown = kept.map((sha256, index) => ({ ...book.job.images[0], index, sha256 })) as JobImage[];
+  const told = ['image 1', 'image 2'].map((once) => ({ ...eventsOf(book)[1], id: `evt ${once}`, once }) as HeardEvent);
+  return {
+    ...books,
+    jobs: [
+      {
+        ...book,
+        attempts: [
+          { ...cut, images: [0, 1, 2], came: 2, costUsd: null },
+          { ...repeat, images: again },
+        ],
+        job: {
+          ...book.job,
+          images: shown,
+          progress: { ...book.job.progress, images_requested: 3 },
+          usage: { ...book.job.usage, cost_usd: null, possible_extra_cost_usd: 3 * PRICE_USD },
+        },
+      },
+      ...jobs,
+    ],
+    ledger: {
+      requests: [{ ...request, n: 3, outcome: 'truncated' }, toRequest('good', 2, 'answered'), ...requests],
+      images: [...billed, ...anew, ...images],
+    },
+    objects: [
+      ...kept.map((sha256, index) => ({ key: `images/default/job_good/${index}.png`, bytes: 5, sha256 })),
+      ...books.objects.slice(1),
+    ],
+    delivered: books.delivered.map((row) => ({ ...row, requestId: row.requestId.replace('good_1', 'good_2') })),
+    streams: books.streams.map((one) => ({ ...one, heard: [...one.heard, ...told] })),
+  };
+}
+
 export function shaOf(name: Name, seq: number): string {
   return `sha ${name} ${seq}`;
 }
@@ -85,7 +128,7 @@ function planned(name: Name): PlannedJob {
   };
 }
 
-function request(name: Name, seq: number, outcome: string): LedgerRequest {
+function toRequest(name: Name, seq: number, outcome: string): LedgerRequest {
   return {
     id: `req_${name}_${seq}`,
     at: START + 1_000 * (seq - 1),
@@ -128,7 +171,7 @@ function attempt(name: Name, seq: number): AttemptBook {
     key: null,
     images: [0],
     costUsd: PRICE_USD,
-    extraUsd: null,
+    came: null,
   };
 }
 
