@@ -17,6 +17,8 @@ const ANSWER: UpstreamAnswer = {
   echo: {},
   images: [0, 1].map(() => ({ kind: 'bytes', bytes: PIXEL, revisedPrompt: null })),
   observation: observe(new Headers(), '', Date.now()),
+  isWhole: true,
+  broken: null,
 };
 
 let bench: SpoolBench;

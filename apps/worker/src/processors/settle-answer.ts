@@ -34,6 +34,7 @@ export interface KeptSoFar {
 }
 
 export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: UpstreamAnswer): Promise<NextStep> {
+  if (!answer.isWhole) warnOfBreak(deps, attempt, answer);
   const facts = factsOf(attempt, answer);
   const links = linksOf(answer.images, Date.now());
   const lease = links === null ? null : keepLease(deps, leaseOf(deps, attempt));
@@ -63,6 +64,13 @@ export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: Ups
     await lease?.release();
     await beside.release();
   }
+}
+
+function warnOfBreak(deps: Deps, { work, gate, images }: SentAttempt, answer: UpstreamAnswer): void {
+  const { requestId, broken } = answer;
+  const id = { jobId: work.record.id, call: work.call, attempt: gate.seq, requestId };
+  const counts = { asked: images.length, came: answer.images.length };
+  deps.log.warn({ ...id, ...counts, err: broken }, 'a reply broke off; the images that had come whole are kept');
 }
 
 function leaseOf(deps: Deps, { work, gate }: SentAttempt): LeaseTerms {
@@ -124,15 +132,17 @@ function finish(
 
 function factsOf(attempt: SentAttempt, answer: UpstreamAnswer): AttemptFacts {
   const { spec } = attempt.work.record;
-  const paidImages = Math.min(answer.images.length, attempt.images.length);
-  const missing = attempt.images.length - paidImages;
+  const asked = attempt.images.length;
+  const came = Math.min(answer.images.length, asked);
+  const costMicroUsd = actualMicroUsd(spec.model, spec.body, came, answer.usage);
+  // A reply that broke off before it told its tokens may have cost all that the call can cost.
+  const unpriced = answer.isWhole || costMicroUsd !== null ? asked - came : asked;
   return {
     status: answer.status,
     requestId: answer.requestId,
-    costMicroUsd: actualMicroUsd(spec.model, spec.body, paidImages, answer.usage),
-    ...(missing === 0
-      ? {}
-      : { cameImages: paidImages, extraMicroUsd: upperBoundMicroUsd(spec.model, spec.body, missing) }),
+    costMicroUsd,
+    ...(came === asked ? {} : { cameImages: came }),
+    ...(unpriced === 0 ? {} : { extraMicroUsd: upperBoundMicroUsd(spec.model, spec.body, unpriced) }),
     inputTokens: answer.usage?.input_tokens ?? 0,
     outputTokens: answer.usage?.output_tokens ?? 0,
     ...imageTokensOf(answer),

@@ -1,9 +1,9 @@
 // The client against raw sockets, which can do what no HTTP framework lets a server do.
 
-import type { AddressInfo } from 'node:net';
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
+import { rawReply as http, type RawUpstream, startRawUpstream } from '../testing/raw-upstream.ts';
 import { openUpstream, type Upstream, type UpstreamResult } from './client.ts';
 import { prepareRequest, type WireRequest } from './prepare-request.ts';
 
@@ -15,34 +15,10 @@ afterEach(async () => {
   for (const thing of open.splice(0).toReversed()) await thing.close();
 });
 
-/** A server that answers each request's bytes with `answer`; keeps what it got. */
-async function serve(
-  answer: (socket: Socket, request: string) => void,
-): Promise<{ url: string; requests: string[]; server: Server }> {
-  const requests: string[] = [];
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    let text = '';
-    socket.on('error', () => socket.destroy());
-    socket.on('data', (chunk) => {
-      text += chunk.toString();
-      const length = /content-length: (\d+)/i.exec(text)?.[1];
-      const body = text.split('\r\n\r\n')[1];
-      if (length === undefined || body === undefined || Buffer.byteLength(body) < Number(length)) return;
-      requests.push(text);
-      answer(socket, text);
-      text = '';
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  open.push({
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, requests, server };
+async function serve(answer: (socket: Socket, request: string) => void): Promise<RawUpstream> {
+  const server = await startRawUpstream(answer);
+  open.push(server);
+  return server;
 }
 
 function upstreamAt(baseUrl: string, callTimeoutMs = 5_000): Upstream {
@@ -51,21 +27,13 @@ function upstreamAt(baseUrl: string, callTimeoutMs = 5_000): Upstream {
   return upstream;
 }
 
-function http(status: string, body: string, headers: Record<string, string> = {}): string {
-  const lines = Object.entries({
-    'content-type': 'application/json',
-    'content-length': String(Buffer.byteLength(body)),
-    'x-request-id': 'req_1',
-    ...headers,
-  });
-  return `HTTP/1.1 ${status}\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`;
-}
-
 const IMAGE = JSON.stringify({
   created: 1,
   data: [{ b64_json: 'aGVsbG8=' }],
   usage: { input_tokens: 1, output_tokens: 2 },
 });
+/** Where the image breaks off. */
+const HALF = http('200 OK', IMAGE).indexOf('G8=');
 const BODY = { model: 'gpt-image-2', prompt: 'a cat', size: '1024x1024' };
 
 const NO_INPUTS = { images: [], mask: null, markup: null };
@@ -365,8 +333,8 @@ describe('without a reply', () => {
     ['a reset after the request', (socket) => socket.resetAndDestroy()],
     ['a closed connection after the request', (socket) => socket.end()],
     ['a time-out', () => undefined],
-    ['half a body', (socket) => socket.write(http('200 OK', IMAGE).slice(0, -20), () => socket.destroy())],
-    ['a body that stops coming', (socket) => void socket.write(http('200 OK', IMAGE).slice(0, -20))],
+    ['half an image', (socket) => socket.write(http('200 OK', IMAGE).slice(0, HALF), () => socket.destroy())],
+    ['an image that stops coming', (socket) => void socket.write(http('200 OK', IMAGE).slice(0, HALF))],
     ['nonsense instead of HTTP', (socket) => socket.end('hello')],
     ['HTML in a 200', (socket) => socket.end(http('200 OK', '<html>', { 'content-type': 'text/html' }))],
   ])('%s is unknown: it may have been paid', async (_, answer) => {

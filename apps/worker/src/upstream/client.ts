@@ -26,6 +26,8 @@ export interface UpstreamAnswer extends ImagesReply {
   readonly status: number;
   readonly requestId: string | null;
   readonly observation: Observation;
+  /** Why no more came; null when its connection did not break. */
+  readonly broken: Error | null;
 }
 
 export type UpstreamResult =
@@ -86,9 +88,9 @@ export function openUpstream(options: UpstreamOptions): Upstream {
       try {
         const { head, receiver, broken } = await exchange.reply;
         if (!isAnswer(head.status)) return await toRefusal(head, receiver, wire, options.apiKey);
-        // A text that is whole JSON is a whole answer, though the connection broke before it was over.
-        const answer = await toAnswer(head, receiver).catch((error: unknown) => {
-          throw broken ?? error;
+        // What has come whole counts, images above all, though the connection broke before it was over.
+        const answer = await toAnswer(head, receiver, broken).catch((error: unknown) => {
+          throw broken === null ? error : brokeOff(head, broken);
         });
         return { kind: 'answered', answer };
       } catch (error) {
@@ -110,13 +112,20 @@ function isAnswer(status: number): boolean {
   return status >= 200 && status < 300;
 }
 
-async function toAnswer(head: ReplyHead, inflow: Inflow): Promise<UpstreamAnswer> {
+async function toAnswer(head: ReplyHead, inflow: Inflow, broken: Error | null): Promise<UpstreamAnswer> {
   const requestId = head.get('x-request-id');
   const body = await inflow.body().catch((error: unknown) => {
     throw noImageData(requestId, error instanceof Error ? error.message : String(error));
   });
   const reply = parseImagesReply(body, requestId);
-  return { ...reply, status: head.status, requestId, observation: observe(head, '', Date.now()) };
+  return { ...reply, status: head.status, requestId, observation: observe(head, '', Date.now()), broken };
+}
+
+/** Of a reply none of whose images has come whole. */
+function brokeOff(head: ReplyHead, broken: Error): ServiceError {
+  const error = classifyFailure(broken, 'whole');
+  error.requestId = head.get('x-request-id');
+  return error;
 }
 
 /** The error of any other status; of a body that is cut off or unreadable the status still counts. */

@@ -1,13 +1,23 @@
-// Undoes a content-encoding the upstream was not asked for: the images are paid all the same.
+// Undoes a content-encoding the upstream was not asked for: the images are paid all the same. Of bytes that break off it gives
+// as much as can be read.
 import { promisify } from 'node:util';
-import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib';
+import { brotliDecompress, constants, gunzip, inflate, zstdDecompress } from 'node:zlib';
 
-const DECODERS: Readonly<Record<string, (bytes: Buffer) => Promise<Buffer>>> = {
-  gzip: promisify<Buffer, Buffer>(gunzip),
-  'x-gzip': promisify<Buffer, Buffer>(gunzip),
-  deflate: promisify<Buffer, Buffer>(inflate),
-  br: promisify<Buffer, Buffer>(brotliDecompress),
-  zstd: promisify<Buffer, Buffer>(zstdDecompress),
+type Decoder = (bytes: Buffer) => Promise<Buffer>;
+
+/** An end that comes too soon is none for `finishFlush`: what came before it is given. */
+function decoderOf(undo: typeof gunzip | typeof brotliDecompress, finishFlush: number): Decoder {
+  const read = promisify<Buffer, { finishFlush: number }, Buffer>(undo);
+  return (bytes) => read(bytes, { finishFlush });
+}
+
+const gzip = decoderOf(gunzip, constants.Z_SYNC_FLUSH);
+const DECODERS: Readonly<Record<string, Decoder>> = {
+  gzip,
+  'x-gzip': gzip,
+  deflate: decoderOf(inflate, constants.Z_SYNC_FLUSH),
+  br: decoderOf(brotliDecompress, constants.BROTLI_OPERATION_FLUSH),
+  zstd: decoderOf(zstdDecompress, constants.ZSTD_e_flush),
 };
 
 /** Whether a body sent with this `content-encoding` can be read as it comes. */

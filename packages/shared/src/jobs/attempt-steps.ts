@@ -22,7 +22,9 @@
 //                                                                         the sweep, for calls that need no other attempt
 //   the request, and the     the reply in its socket; another may have    the same worker: it reads the reply, however late, and its
 //   worker stands still      the item by then                             images are kept where the call has none
-//   the reply                the same; a URL reply's links once noted     the same; links are followed by any worker (drain)
+//   half the reply, which    the images whose quotes have come            the same worker: they are its answer; the others count
+//   breaks off or stalls                                                  as unknown. With none of them the outcome is unknown
+//   the reply                an open row; a URL reply's links once noted  as after begin-attempt; links: any worker (drain)
 //   note-answer              a row known to be paid                       the same; the cost counts as paid, not as possible
 //   an image stored          bytes under their fixed key                  recover-stored: found and recorded, not bought
 //   the spool file           a file Redis knows nothing of                any worker of the host: noted, then drained. A worker

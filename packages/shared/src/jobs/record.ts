@@ -71,7 +71,10 @@ export interface AttemptRow {
   readonly requestId?: string | null;
   /** What it cost; null = no price is known; absent while it is not known to have been paid. */
   readonly costMicroUsd?: number | null;
-  /** On top of `costMicroUsd`, the most that images which did not come may have cost; absent when all came. */
+  /**
+   * The most it may have cost that is not in `costMicroUsd`: for images that did not come, and, of a reply that broke off before
+   * it told a price, for all. null = no price is known; absent = nothing.
+   */
   readonly extraMicroUsd?: number | null;
   /** How many images came; absent when all did. */
   readonly cameImages?: number;

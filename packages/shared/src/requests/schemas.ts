@@ -80,7 +80,9 @@ const usage = z.object({
   output_tokens: z.int(),
   total_tokens: z.int(),
   cost_usd: usd,
-  possible_extra_cost_usd: usd.describe('Upper bound over attempts of unknown outcome; null when no price is known.'),
+  possible_extra_cost_usd: usd.describe(
+    'The most that attempts of unknown outcome, and replies that came short or broke off, may have cost besides; null when no price is known.',
+  ),
 });
 
 export const jobSchema = z
