@@ -66,7 +66,12 @@ export const UPSTREAM_FAULTS: readonly Fault[] = [
   upstream('edge errors', ['cloudflare_520', 2], ['gateway_timeout_504', 2], ['reset_before_work', 2]),
   upstream('hangs', ['hang', 2, { billed: true }], ['hang', 1]),
   upstream('resets after work', ['reset_after_work', 3]),
-  upstream('cut bodies', ['truncated_body', 3]),
+  upstream(
+    'cut bodies',
+    ['truncated_body', 3],
+    ['truncated_body', 3, { images: 1 }],
+    ['truncated_body', 1, { images: 1, stalls: true }],
+  ),
   upstream('no data', ['no_data', 1], ['no_data', 1, { shape: 'empty_entries' }], ['partial_data', 3]),
   upstream('refusals', ['moderation_output', 2, { billed: false }], ['moderation_input', 2]),
   upstream('slow bodies', ['slow_body', 4, { bytesPerSecond: 300_000 }]),
