@@ -4,6 +4,7 @@
 --   epoch             rises when permits taken before are void: a stop, a resume by hand
 --   notBefore         a 429 stopped it until then · room.<meter>: what the upstream promised to have by then
 --   tat.<meter>       when all that was taken will have been refilled (GCRA)
+--   sent.<meter>      the same of what was sent; the paying gate keeps it (shared/jobs/lua/begin-attempt.lua)
 --   slack.<meter>, slackBefore.<meter>, slackAt   how much of a share given back late may be used again, see `give_back`
 --   learned.<meter>, learnedAt.<meter>   limit the upstream told in headers or a 429, and when it last did
 --   seen.<meter>, hint.<meter>, call.<meter>, base.<meter>, least.<meter>, guessAt.<meter>   for a guess where no limit is
@@ -16,6 +17,7 @@
 --   easedFrom         when calls began to start without a known limit, see slow-start.lua
 --   slowCap, slowAt   calls under way since a `slow_down`, and since when
 -- GUARANTEE: over any span of t ms, no more starts than limit · t / 60000 + size, where size is the burst, at least one call.
+-- That is about the times permits name. The gate holds to it what is sent, however late, but for 250 ms of the limit.
 local METERS = { 'images', 'requests', 'tokens' }
 local RECENT_MS = 60000
 local SLOW_DOUBLES_MS = 30000
@@ -112,7 +114,7 @@ end
 
 -- Takes the shares of a call that starts at `start`. Returns what giving back needs to know.
 local function take(b, told, weights, start, now)
-  local changes, kept = {}, { epoch = b.epoch or 0, tat = {}, share = {} }
+  local changes, kept = {}, { epoch = b.epoch or 0, burst = told.burst, tat = {}, share = {} }
   local is_old = now - (b.slackAt or 0) > SLACK_MS
   if is_old then changes.slackAt = now end
   for _, meter in ipairs(METERS) do

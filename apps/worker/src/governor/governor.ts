@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import type { ServiceError } from '@darkroom/shared/base/errors.ts';
 import type { Keys } from '@darkroom/shared/base/keys.ts';
 import { loadScript, runScript } from '@darkroom/shared/base/redis.ts';
+import type { GateBucket } from '@darkroom/shared/jobs/paying-gate.ts';
 import { limitNamesOf } from '@darkroom/shared/models/rules.ts';
 import type { Redis } from 'ioredis';
 import { type GovernedKey, GovernedKeys, type LimitSet, toToldArgs } from './governed-keys.ts';
@@ -27,8 +28,8 @@ export interface Permit extends UsedPermit {
   readonly upstreamKey: string;
   /** Sleep this long before the gate, ms. */
   readonly waitMs: number;
-  /** For the gate: hashes whose epochs must still add up to `epoch`. */
-  readonly buckets: readonly string[];
+  /** For the gate: their epochs must still add up to `epoch`. */
+  readonly buckets: readonly GateBucket[];
   readonly epoch: number;
   readonly upstreamKeyHash: string;
   readonly isProbe: boolean;
@@ -145,7 +146,7 @@ export async function openGovernor({ redis, keys, upstreamKeys, onError }: Gover
       receipt,
       upstreamKey: limits.key.name,
       waitMs,
-      buckets: limits.buckets,
+      buckets: receipt.buckets.map(({ burst, share }, index) => ({ hash: limits.buckets[index] ?? '', burst, share })),
       epoch: receipt.buckets.reduce((sum, { epoch }) => sum + epoch, 0),
       upstreamKeyHash: limits.hash,
       isProbe,

@@ -1,6 +1,7 @@
 // What the governor makes of replies: limits and what is left of them, stops, slow-downs. Typed over the Lua steps.
 import type { Keys } from '@darkroom/shared/base/keys.ts';
 import { loadScript, runScript } from '@darkroom/shared/base/redis.ts';
+import type { GateBucket } from '@darkroom/shared/jobs/paying-gate.ts';
 import type { Redis } from 'ioredis';
 import { type GovernedKeys, type LimitSet, toToldArgs } from './governed-keys.ts';
 import { LEASE_MS } from './held-leases.ts';
@@ -29,7 +30,7 @@ export interface Receipt {
   /** When it was taken, and when its call may start; ms of Redis' clock. */
   readonly at: number;
   readonly start: number;
-  readonly buckets: readonly { readonly epoch: number }[];
+  readonly buckets: readonly ({ readonly epoch: number } & Omit<GateBucket, 'hash'>)[];
 }
 
 export interface Stop {

@@ -18,6 +18,8 @@ local function learn(b, told, meter, limit)
   -- Should it ever be forgotten, calls begin slowly once more.
   redis.call('HDEL', b.name, 'easedFrom')
   local after = limit_of(b, told, meter, now)
+  -- In what was sent the new limit has another share, and it may be of a call that this limit has refused.
+  if after ~= before then changes['sent.' .. meter] = 0 end
   if before > 0 and after ~= before and tat > now then
     changes['tat.' .. meter] = now + (tat - now) * before / after
     changes['slack.' .. meter], changes['slackBefore.' .. meter] = 0, 0

@@ -74,7 +74,7 @@ if not is_news then return 0 end
 local empty = {}
 for _, each in ipairs(METERS) do
   local limit = limit_of(b, told, each, now)
-  empty['room.' .. each] = weights[each]
+  empty['room.' .. each], empty['sent.' .. each] = weights[each], 0
   if limit > 0 then empty['tat.' .. each] = stop_until + math.max(0, told.burst - weights[each] * 60000 / limit) end
 end
 write_bucket(b, empty)

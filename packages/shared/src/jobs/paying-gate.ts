@@ -21,6 +21,15 @@ const GATE_ANSWERS = new Set([
   'no-room',
 ] as const satisfies GateAnswer['kind'][]);
 
+/** A bucket of the permit, and what the call takes of it. */
+export interface GateBucket {
+  readonly hash: string;
+  /** ms of the limit's refill that may be sent at once. */
+  readonly burst: number;
+  /** By meter: ms of its refill. */
+  readonly share: Readonly<Record<string, number>>;
+}
+
 export interface Gate {
   readonly jobId: string;
   readonly call: number;
@@ -34,7 +43,7 @@ export interface Gate {
   readonly processId: string;
   /** The item's place in its lane. */
   readonly tag: number;
-  readonly buckets: readonly string[];
+  readonly buckets: readonly GateBucket[];
   readonly epoch: number;
   /** This permit is the probe of a paused key. */
   readonly isProbe: boolean;
@@ -107,7 +116,13 @@ async function passGate(steps: JobSteps, gate: Gate): Promise<GateAnswer> {
   const reply = await runScript(
     redis,
     BEGIN,
-    [keys.job(gate.jobId), gate.lockKey, gate.upstreamKeyHash, gate.spoolRoomHash, ...gate.buckets],
+    [
+      keys.job(gate.jobId),
+      gate.lockKey,
+      gate.upstreamKeyHash,
+      gate.spoolRoomHash,
+      ...gate.buckets.map(({ hash }) => hash),
+    ],
     [
       gate.call,
       gate.lockToken,
@@ -118,6 +133,7 @@ async function passGate(steps: JobSteps, gate: Gate): Promise<GateAnswer> {
       JSON.stringify(gate.row),
       gate.tag,
       gate.processId,
+      JSON.stringify(gate.buckets.map(({ burst, share }) => ({ burst, share }))),
     ],
   );
   const [kind, ...counts] = readKind(reply, GATE_ANSWERS, 'begin-attempt');

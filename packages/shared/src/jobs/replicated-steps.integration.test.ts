@@ -45,7 +45,7 @@ async function gateOf(jobId: string, permit: string): Promise<Gate> {
     spoolRoomHash,
     processId: 'process',
     tag: 1,
-    buckets: [steps.keys.bucket('default', 'gpt-image-2')],
+    buckets: [{ hash: steps.keys.bucket('default', 'gpt-image-2'), burst: 0, share: {} }],
     epoch: 0,
     isProbe: false,
     row: { permit, run: 1, upstreamKey: 'default', images: [0], upperBoundMicroUsd: 211_000 },

@@ -53,7 +53,7 @@ async function gateOf(jobId: string, call: number, changes: Partial<Gate> = {}):
     spoolRoomHash,
     processId: 'process-1',
     tag: 7,
-    buckets: [steps.keys.bucket('default', 'gpt-image-2')],
+    buckets: [{ hash: steps.keys.bucket('default', 'gpt-image-2'), burst: 0, share: {} }],
     epoch: 0,
     isProbe: false,
     row: { run: 1, upstreamKey: 'default', images: [call], upperBoundMicroUsd: 211_000 },
@@ -221,12 +221,11 @@ describe('the paying gate', () => {
 
   test('sends back a permit whose bucket has stopped since', async () => {
     const id = await newJob();
-    const bucket = steps.keys.bucket('default', randomUUID());
-    await steps.redis.hset(bucket, 'epoch', 3);
-    expect(await beginAttempt(steps, await gateOf(id, 0, { buckets: [bucket], epoch: 2 }))).toEqual({ kind: 'stale' });
-    expect(await beginAttempt(steps, await gateOf(id, 0, { buckets: [bucket], epoch: 3 }))).toMatchObject({
-      kind: 'go',
-    });
+    const hash = steps.keys.bucket('default', randomUUID());
+    await steps.redis.hset(hash, 'epoch', 3);
+    const buckets = [{ hash, burst: 0, share: {} }];
+    expect(await beginAttempt(steps, await gateOf(id, 0, { buckets, epoch: 2 }))).toEqual({ kind: 'stale' });
+    expect(await beginAttempt(steps, await gateOf(id, 0, { buckets, epoch: 3 }))).toMatchObject({ kind: 'go' });
   });
 
   test('is shut while the upstream key is paused, but for its probe', async () => {

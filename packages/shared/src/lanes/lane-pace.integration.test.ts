@@ -56,7 +56,7 @@ async function send(jobId: string): Promise<number> {
     spoolRoomHash: keys.spoolRoom('host'),
     processId: 'process',
     tag: 1,
-    buckets: [keys.bucket('default', LANE)],
+    buckets: [{ hash: keys.bucket('default', LANE), burst: 0, share: {} }],
     epoch: 0,
     isProbe: false,
     row: { permit: newJobId(), run: 1, upstreamKey: 'default', images: [0, 1], upperBoundMicroUsd: 500 },

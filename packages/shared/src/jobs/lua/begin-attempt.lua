@@ -1,11 +1,49 @@
 -- The paying gate: the last step before a request goes out. Nothing is sent unless this answers 'go'.
 -- KEYS: job hash, the queue item's lock, the upstream key's hash, the host's spool room, then every bucket of the permit
 -- ARGV: call k, lock token, on_unknown ('retry'|'fail'), retention ms, epoch sum of the permit, may pass a pause (1|0),
---       attempt row JSON (without at, outcome), tag of the queue item, this process in the spool room
+--       attempt row JSON (without at, outcome), tag of the queue item, this process in the spool room,
+--       JSON of what the call takes of each bucket: {burst, share by meter} in ms, as its permit says
 -- Returns {'go', seq, failed, moderated, unknown before, ms the lock holds if nobody renews it} · {'gone'} no such job · {'done'} the call has its outcome · {'withheld'} cancelled or expired ·
---         {'lost'} the item is another worker's now · {'stale'} a limit stopped or changed: take a new permit ·
+--         {'lost'} the item is another worker's now · {'stale'} a limit stopped, or too much was sent just now: take a new permit ·
 --         {'spooled'} an earlier attempt's answer waits for storage · {'unknown'} an earlier attempt may have been paid and
 --         must not be repeated · {'no-room'} this process holds no room for the answer any more
+-- A permit says when its call may start, not when it does. Where Redis or a worker stood still all that is overdue comes at once,
+-- and the buckets have been refilled meanwhile, so that as much again may start beside it. So what is sent is held to the
+-- limits here once more, by when it is sent: no more at once than the bucket's size, and what requests are late by anyway
+-- (UNEVEN_MS of lanes/burst.ts). Calls that are all late by the same pass as if they were in time.
+--   sent.<meter>   of a bucket: when all that was sent will have been refilled
+local UNEVEN_MS = 250
+-- No call takes more of a limit than what it lets through in a minute.
+local LARGEST_SHARE_MS = 60000
+
+-- Notes in the buckets that the call goes out now. False when one of them has no room: nothing is noted then, but that the
+-- bucket, from which permits are taken, is no less empty than what was sent left it.
+local function send_under_limits(now)
+  local changes, has_room = {}, true
+  for i, take in ipairs(cjson.decode(ARGV[10])) do
+    for meter, share in pairs(take.share) do
+      local fields = redis.call('HMGET', KEYS[i + 4], 'sent.' .. meter, 'tat.' .. meter)
+      local sent, tat = tonumber(fields[1] or 0), tonumber(fields[2] or 0)
+      -- The clock was set back.
+      if sent > now + math.max(take.burst, LARGEST_SHARE_MS) + UNEVEN_MS then sent = 0 end
+      local after = math.max(sent, now) + share
+      local fits = after - now <= math.max(take.burst, share) + UNEVEN_MS
+      has_room = has_room and fits
+      changes[#changes + 1] = { key = KEYS[i + 4], meter = meter, sent = sent, after = after, tat = tat }
+    end
+  end
+  for _, change in ipairs(changes) do
+    local line = has_room and change.after or change.sent
+    local flat = has_room and { 'sent.' .. change.meter, string.format('%.3f', line) } or {}
+    -- A little behind is no matter, and what is given back would not be found any more.
+    if line - change.tat > (has_room and UNEVEN_MS or 0) then
+      flat[#flat + 1], flat[#flat + 2] = 'tat.' .. change.meter, string.format('%.3f', line)
+    end
+    if #flat > 0 then redis.call('HSET', change.key, unpack(flat)) end
+  end
+  return has_room
+end
+
 local function step()
   local k = ARGV[1]
   local call = read_call(k)
@@ -40,6 +78,7 @@ local function step()
   local now = now_ms()
   local room_until = string.match(redis.call('HGET', KEYS[4], ARGV[9]) or '', ' (%d+)$')
   if not room_until or tonumber(room_until) <= now then return { 'no-room' } end
+  if not send_under_limits(now) then return { 'stale' } end
 
   row.at = now
   row.outcome = cjson.null

@@ -27,7 +27,7 @@ for i = key_count + 1, key_count + bucket_count do
     for _, meter in ipairs({ 'images', 'requests', 'tokens' }) do
       local tat = redis.call('HGET', KEYS[i], 'tat.' .. meter)
       if tat and tonumber(tat) > now then redis.call('HSET', KEYS[i], 'tat.' .. meter, now) end
-      redis.call('HDEL', KEYS[i], 'hint.' .. meter, 'base.' .. meter, 'guessAt.' .. meter, 'working.' .. meter)
+      redis.call('HDEL', KEYS[i], 'sent.' .. meter, 'hint.' .. meter, 'base.' .. meter, 'guessAt.' .. meter, 'working.' .. meter)
     end
   end
   if is_stopped or h[2] then
