@@ -3,6 +3,8 @@
 -- with the fewest calls under way, then the first. A key whose limit would have the call split comes after all others.
 -- A paused key whose probe is due counts as one that can start now: so a call that would start elsewhere at once is never a
 -- probe, and of those that have to wait one is. A probe costs nothing but a refusal.
+-- A key that was set aside (note-failure.lua) is not asked while another can take the call, now or later; when its time is over one
+-- call shows how it is. Where all others are paused or set aside too, the call goes as if none were.
 -- Where no limit of rate is known, calls start slowly: slow-start.lua.
 -- Needs bucket.lua and slow-start.lua.
 -- KEYS: per upstream key: its hash, its limit names, then per limit: bucket, leases
@@ -16,6 +18,8 @@
 --       · {'too-large', 0, number of the upstream key, images that fit, one at least}
 --       · {'rate'|'busy'|'paused', wait ms (of a rate: as a call for one image would have to)} · {'names', 0, number of the upstream key, its further limit name}: ask again with it
 local BUSY_MS = 250
+-- The longest a key can be set aside: longer only after a clock was set back.
+local LONGEST_ASIDE_MS = 60000
 local now = now_ms()
 local weights = { images = tonumber(ARGV[2]), requests = 1, tokens = tonumber(ARGV[3]) }
 local longest, lease_ms = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -36,7 +40,10 @@ end
 
 -- What the call would get under a key, and after how many ms.
 local function look_at(key)
-  local pause = redis.call('HMGET', key.hash, 'paused', 'probeAt', 'probingUntil')
+  local pause = redis.call('HMGET', key.hash, 'paused', 'probeAt', 'probingUntil', 'failures', 'asideUntil', 'asideMs')
+  key.failures, key.aside_ms = tonumber(pause[4] or 0), tonumber(pause[6] or 0)
+  key.aside = math.max(0, tonumber(pause[5] or 0) - now)
+  key.is_aside = key.aside > 0 and key.aside <= LONGEST_ASIDE_MS
   key.start, key.is_probe, key.most = now, pause[1] and 1 or 0, weights.images
   local more = 0
   if pause[1] then
@@ -70,13 +77,15 @@ local function look_at(key)
 end
 
 local function is_better(key, other)
+  if key.is_aside ~= other.is_aside then return other.is_aside end
   if key.most ~= other.most then return key.most > other.most end
   if key.start ~= other.start then return key.start < other.start end
   if key.is_probe ~= other.is_probe then return key.is_probe < other.is_probe end
   return key.under_way < other.under_way
 end
 
-local best, refused
+-- `later`: when to ask again if only keys that are set aside could take the call, and others will (`has_others`).
+local best, refused, later, has_others
 local k, a, number = 1, 7, 0
 while k < #KEYS do
   local key
@@ -91,13 +100,19 @@ while k < #KEYS do
   elseif not refused or wait < refused[2] then
     refused = { kind, wait }
   end
+  if kind == 'permit' and key.is_aside then kind, wait = 'busy', math.ceil(key.aside) end
+  if kind ~= 'permit' and kind ~= 'paused' then
+    has_others = has_others or not key.is_aside
+    if not later or wait < later[2] then later = { kind, wait } end
+  end
 end
 if not best then return refused end
+if best.is_aside and has_others then return later end
 if best.most < weights.images and weights.images > 1 then return { 'too-large', 0, best.number, math.max(1, best.most) } end
 if ARGV[1] == '' then return { 'permit', best.wait, best.number, best.is_probe, '' } end
 
 local lease_until = now + best.wait + lease_ms
-local receipt = { at = now, start = best.start, buckets = {} }
+local receipt = { at = now, start = best.start, failures = best.failures, buckets = {} }
 for i, limit in ipairs(best.limits) do
   receipt.buckets[i] = take(limit.b, limit.told, weights, best.start, now)
   redis.call('ZADD', limit.leases, lease_until, ARGV[1])
@@ -106,4 +121,5 @@ end
 local own = best.limits[1].b
 receipt.totals = { images = own['total.images'], requests = own['total.requests'], tokens = own['total.tokens'] }
 if best.is_probe == 1 then redis.call('HSET', best.hash, 'probingUntil', lease_until) end
+if best.aside_ms > 0 and not best.is_aside then redis.call('HSET', best.hash, 'asideUntil', now + best.wait + best.aside_ms) end
 return { 'permit', best.wait, best.number, best.is_probe, cjson.encode(receipt) }

@@ -10,6 +10,7 @@ import { limitNamesOf } from '@darkroom/shared/models/rules.ts';
 import type { Redis } from 'ioredis';
 import { type GovernedKey, GovernedKeys, type LimitSet, toToldArgs } from './governed-keys.ts';
 import { HeldLeases, LEASE_MS } from './held-leases.ts';
+import { forgetFailures, noteFailure } from './key-failures.ts';
 import { pauseKey, putOffProbe, resumeKey } from './key-pauses.ts';
 import { learnLimits, type Receipt, type Stop, slowDown, stopBucket, type UsedPermit } from './learning.ts';
 import type { Observation } from './observation.ts';
@@ -79,6 +80,10 @@ export interface Governor {
   putOffProbe(upstreamKey: string): Promise<void>;
   /** The key was accepted: if it was paused, it goes on. */
   resumeKey(upstreamKey: string): Promise<boolean>;
+  /** The upstream key's host was not to be reached, or answered with a 5xx. Returns for how many ms it is set aside by this. */
+  noteFailure(permit: UsedPermit, hasReplied: boolean): Promise<number>;
+  /** The upstream key has replied: it is set aside no more. */
+  forgetFailures(permit: UsedPermit): Promise<void>;
   /** Calls of a model that may be under way by what was told, all upstream keys together; null = any number. */
   toldConcurrency(model: string): number | null;
   /** Upstream keys and whether they are paused now. */
@@ -180,6 +185,10 @@ export async function openGovernor({ redis, keys, upstreamKeys, onError }: Gover
     pauseKey: (name, error, probeFailed) => pauseKey(redis, keys, name, error, probeFailed),
     putOffProbe: (name) => putOffProbe(redis, keys, name),
     resumeKey: (name) => resumeKey(redis, keys, name),
+    // Nothing is set aside where there is nothing else.
+    noteFailure: async (permit, hasReplied) =>
+      upstreamKeys.length === 1 ? 0 : noteFailure(redis, keys, permit, hasReplied),
+    forgetFailures: (permit) => forgetFailures(redis, keys, permit),
     toldConcurrency(model) {
       const told = upstreamKeys.map(({ limits }) => limits[model]?.concurrency ?? Number.POSITIVE_INFINITY);
       const sum = told.reduce((all, one) => all + one, 0);

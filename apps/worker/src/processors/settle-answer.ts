@@ -176,6 +176,7 @@ async function keepBooks(
   const steps = [
     noteAnswer(deps.steps, record.id, call, attempt.gate.seq, facts, noted),
     permit.giveBack('used'),
+    deps.governor.forgetFailures(permit),
     deps.governor.observe(permit, answer.observation),
     ...(permit.isProbe ? [resumeKey(deps, permit.upstreamKey)] : []),
   ];

@@ -57,6 +57,7 @@ async function noteRetirement(deps: Deps, attempt: SentAttempt, error: ServiceEr
 async function tellGovernor(deps: Deps, attempt: SentAttempt, { error, observation }: Failure): Promise<void> {
   const { permit } = attempt;
   await permit.giveBack(useOf(error.verdict));
+  await noteHealth(deps, permit, error);
   if (observation) await deps.governor.observe(permit, observation);
   if (error.verdict === 'later' && observation) await slowOrStop(deps, attempt, error, observation);
   if (error.verdict === 'pause') {
@@ -70,6 +71,15 @@ async function tellGovernor(deps: Deps, attempt: SentAttempt, { error, observati
     if (error.status !== null && error.status < 500) await resumeKey(deps, permit.upstreamKey);
     else await deps.governor.putOffProbe(permit.upstreamKey);
   }
+}
+
+/** A key that fails at once would be the freest of several, and have all calls fail. An unknown outcome says nothing of it. */
+async function noteHealth(deps: Deps, permit: Permit, { verdict, code, status }: ServiceError): Promise<void> {
+  if (verdict === 'unknown') return;
+  if (verdict !== 'retry') return deps.governor.forgetFailures(permit);
+  const ms = await deps.governor.noteFailure(permit, code !== 'upstream_unreachable');
+  const { upstreamKey } = permit;
+  if (ms > 0) deps.log.warn({ upstreamKey, code, status, ms }, 'upstream key set aside: calls go to others meanwhile');
 }
 
 /** What the upstream has refused is not off its limits; only a rate limit's own bucket starts anew anyway. */
