@@ -141,7 +141,7 @@ export async function openGovernor({ redis, keys, upstreamKeys, onError }: Gover
 
   const toPermit = (id: string, ask: Ask, { limits, waitMs, isProbe, receipt: text }: Choice): Permit => {
     const receipt = JSON.parse(text) as Receipt;
-    leases.hold(id, { sets: limits.leases, probed: isProbe ? limits.hash : null });
+    leases.hold(id, { sets: limits.leases, probed: isProbe ? limits.hash : null, start: receipt.start });
     return {
       id,
       model: ask.model,

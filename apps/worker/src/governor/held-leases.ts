@@ -9,6 +9,8 @@ interface Lease {
   readonly sets: readonly string[];
   /** Hash of the upstream key the permit probes; null when it is none. */
   readonly probed: string | null;
+  /** When the permit's call may start, ms of Redis' clock: until then it sleeps, and is not under way (slow-down.lua). */
+  readonly start: number;
 }
 
 export class HeldLeases {
@@ -29,9 +31,11 @@ export class HeldLeases {
 
   async renew(): Promise<void> {
     if (this.#held.size === 0) return;
-    const until = (await this.#nowMs()) + LEASE_MS;
+    const now = await this.#nowMs();
     const pipeline = this.#redis.pipeline();
-    for (const [permitId, { sets, probed }] of this.#held) {
+    for (const [permitId, { sets, probed, start }] of this.#held) {
+      // No permit sleeps as long as a lease: a start that far ahead is of a clock that was set back.
+      const until = Math.ceil(Math.max(now, Math.min(start, now + LEASE_MS))) + LEASE_MS;
       // Added anew where it has run out, as when Redis was away: the call is still under way.
       for (const set of sets) pipeline.zadd(set, until, permitId).pexpire(set, LEASE_MS);
       if (probed !== null) pipeline.hset(probed, 'probingUntil', until);
