@@ -6,7 +6,7 @@
 -- A key that was set aside (note-failure.lua) is not asked while another can take the call, now or later; when its time is over one
 -- call shows how it is. Where all others are paused or set aside too, the call goes as if none were.
 -- Where no limit of rate is known, calls start slowly: slow-start.lua.
--- Needs bucket.lua and slow-start.lua.
+-- Needs bucket.lua, slow-start.lua and set-back-clock.lua.
 -- KEYS: per upstream key: its hash, its limit names, then per limit: bucket, leases
 -- ARGV: permit id ('' = say what would be, and take nothing), images, tokens, longest wait ms, lease ms, model,
 --       then per upstream key: number of limits, the further limit name that is among them ('' = none), then per limit:
@@ -47,11 +47,12 @@ local function look_at(key)
   key.start, key.is_probe, key.most = now, pause[1] and 1 or 0, weights.images
   local more = 0
   if pause[1] then
-    local free = math.max(tonumber(pause[2] or 0), tonumber(pause[3] or 0))
+    local free = probe_time(tonumber(pause[2] or 0), tonumber(pause[3] or 0), now)
     if now < free then return 'paused', math.ceil(free - now) end
   end
   for i, limit in ipairs(key.limits) do
     limit.b = read_bucket(limit.bucket)
+    mend_times(limit.b, limit.told, now)
     local under_way = calls_under_way(limit.leases)
     if i == 1 then key.under_way = under_way end
     if under_way >= concurrency_of(limit.b, limit.told, now) then return 'busy', BUSY_MS end

@@ -95,7 +95,7 @@ local function concurrency_of(b, told, now)
 end
 
 local function recent_of(b, meter, now)
-  return (b['recent.' .. meter] or 0) * math.exp(((b.recentAt or now) - now) / RECENT_MS)
+  return (b['recent.' .. meter] or 0) * math.exp(math.min(0, (b.recentAt or now) - now) / RECENT_MS)
 end
 
 -- Counts what was taken (sign 1), or was taken and then not used (-1), by a permit of this epoch.

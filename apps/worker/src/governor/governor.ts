@@ -16,7 +16,14 @@ import { learnLimits, type Receipt, type Stop, slowDown, stopBucket, type UsedPe
 import type { Observation } from './observation.ts';
 import { Sleepers, type Slept } from './sleepers.ts';
 
-const ACQUIRE = loadScript(import.meta.url, 'working-rate.lua', 'bucket.lua', 'slow-start.lua', 'acquire.lua');
+const ACQUIRE = loadScript(
+  import.meta.url,
+  'working-rate.lua',
+  'bucket.lua',
+  'slow-start.lua',
+  'set-back-clock.lua',
+  'acquire.lua',
+);
 const GIVE_BACK = loadScript(import.meta.url, 'working-rate.lua', 'bucket.lua', 'give-back.lua');
 
 /** Longer waits are handed back to the queue instead of slept in the slot; a call for many images may sleep up to twice as long. */

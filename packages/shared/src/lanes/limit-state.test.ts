@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { toLimitState } from './limit-state.ts';
 
 const NOW = 1_795_340_000_000;
+const AN_HOUR_AHEAD = String(NOW + 3_600_000);
 /** Five seconds at once: a quarter of a second is kept back. */
 const told = (fields: object) => ({ burst_seconds: 5.25, ...fields });
 
@@ -94,6 +95,8 @@ describe('what a limit allows', () => {
     ['at once while there is room', -4_000, {}],
     ['when an image’s share has come back', 26_000, { 'tat.images': String(NOW + 30_000) }],
     ['at its rate after a stop', 9_000, { notBefore: String(NOW + 9_000), 'room.images': '1' }],
+    ['soon, when a clock that was set back has left it emptied for an hour', 1_000, { 'tat.images': AN_HOUR_AHEAD }],
+    ['and no stop then', 0, { notBefore: AN_HOUR_AHEAD, 'room.images': '1' }],
   ])('is free %s', (_what, inMs, bucket) => {
     const { images } = toLimitState('m', bucket, told({ images_per_minute: 60 }), 0, NOW).rates;
     expect(images?.freeAt).toBe(NOW + inMs);
@@ -113,6 +116,7 @@ describe('what a limit allows', () => {
   it('stops until a 429 said, and no longer', () => {
     expect(toLimitState('m', { notBefore: String(NOW + 1) }, undefined, 0, NOW).stoppedUntil).toBe(NOW + 1);
     expect(toLimitState('m', { notBefore: String(NOW) }, undefined, 0, NOW).stoppedUntil).toBeNull();
+    expect(toLimitState('m', { notBefore: AN_HOUR_AHEAD }, undefined, 0, NOW).stoppedUntil).toBeNull();
   });
 
   it.each([

@@ -42,6 +42,11 @@ type Bucket = Readonly<Record<string, string>>;
 const RECOVERS_EVERY_MS = 30_000;
 const FORGOTTEN_AFTER = 10;
 
+/** As in the governor's set-back-clock.lua. */
+const LONGEST_STOP_MS = 600_000;
+const LARGEST_SHARE_MS = 60_000;
+const SLACK_MS = 15_000;
+
 /** `inUse`: permits whose lease has not ended. `now` in ms of Redis' clock. */
 export function toLimitState(
   name: string,
@@ -50,7 +55,7 @@ export function toLimitState(
   inUse: number,
   now: number,
 ): LimitState {
-  const notBefore = Number(bucket['notBefore'] ?? 0);
+  const notBefore = believed(bucket['notBefore'], now + LONGEST_STOP_MS, now);
   const stoppedUntil = notBefore > now ? notBefore : null;
   const tokensPerImage = tokensPerImageOf(bucket);
   const weights = { images: 1, requests: 1, tokens: tokensPerImage ?? 1 };
@@ -86,12 +91,21 @@ function toRate(
   const stepMs = 60_000 / known.limit;
   const sizeMs = Math.max(stepMs, burstMsOf(told));
   const roomMs = Math.min(sizeMs, Number(bucket[`room.${kind}`] ?? 0) * stepMs);
-  const afterStop = bucket['notBefore'] === undefined ? 0 : Number(bucket['notBefore']) + sizeMs - roomMs;
-  const fullAgainAt = Math.max(now, Number(bucket[`tat.${kind}`] ?? 0), afterStop);
+  const notBefore = believed(bucket['notBefore'], now + LONGEST_STOP_MS, now);
+  const afterStop = bucket['notBefore'] === undefined ? 0 : notBefore + sizeMs - roomMs;
+  const furthest = Math.max(now, notBefore) + 2 * Math.max(burstMsOf(told), LARGEST_SHARE_MS) + SLACK_MS;
+  const emptyAt = believed(bucket[`tat.${kind}`], furthest, now + burstMsOf(told));
+  const fullAgainAt = Math.max(now, emptyAt, afterStop);
   const available = Math.floor((now + sizeMs - fullAgainAt) / stepMs);
   const shareMs = Math.min(weight, known.limit) * stepMs;
   const freeAt = fullAgainAt - Math.max(sizeMs, shareMs) + shareMs;
   return { ...known, available: isStopped ? 0 : Math.max(0, available), freeAt };
+}
+
+/** A time that lies further ahead than it can is of a clock that was set back: `instead` holds. */
+function believed(time: string | undefined, furthest: number, instead: number): number {
+  const at = Number(time ?? 0);
+  return at > furthest ? instead : at;
 }
 
 /** What the upstream has not told for so long the governor has forgotten. */

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Keys } from '../base/keys.ts';
 import { loadScript, runScript } from '../base/redis.ts';
 import { LANES } from '../models/rules.ts';
+import { burstMsOf } from './burst.ts';
 import { limitsOf, readKeyFacts, readKeyNames } from './key-state.ts';
 import { laneQueueKey } from './read-lanes.ts';
 
@@ -16,7 +17,11 @@ export async function resumeLane(redis: Redis, keys: Keys, lane: string): Promis
   const { now, names } = await readKeyNames(redis, keys);
   const upstreamKeys = await readKeyFacts(redis, keys, names, now);
   const buckets = upstreamKeys.flatMap((key) =>
-    limitsOf(key, lane).map((name) => ({ hash: keys.bucket(key.name, name), name: `${key.name} ${name}` })),
+    limitsOf(key, lane).map((name) => ({
+      hash: keys.bucket(key.name, name),
+      name: `${key.name} ${name}`,
+      burstMs: burstMsOf(key.told[name]),
+    })),
   );
   const ended = await runScript(
     redis,
@@ -26,7 +31,14 @@ export async function resumeLane(redis: Redis, keys: Keys, lane: string): Promis
       ...buckets.map(({ hash }) => hash),
       ...LANES.map((one) => laneQueueKey(keys, one, 'limiter')),
     ],
-    [names.length, buckets.length, keys.limitChanges, ...names, ...buckets.map(({ name }) => name)],
+    [
+      names.length,
+      buckets.length,
+      keys.limitChanges,
+      ...names,
+      ...buckets.map(({ name }) => name),
+      ...buckets.map(({ burstMs }) => burstMs),
+    ],
   );
   return ended as number;
 }
