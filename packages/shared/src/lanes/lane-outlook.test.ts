@@ -64,7 +64,9 @@ function lane(keys: readonly KeyState[], changes: Partial<LaneState> = {}): Lane
 describe('the rate of a lane', () => {
   it.each<[string, readonly KeyState[], number | null]>([
     ['the least of the limits of its key', [key([limit(60), limit(20), limit(null)])], 20],
-    ['the sum over its keys', [key([limit(60)]), key([limit(30)]), key([limit(null)])], 90],
+    ['the sum over its keys', [key([limit(60)]), key([limit(30)])], 90],
+    ['what was measured where one of its keys has no known limit', [key([limit(60)]), key([limit(null)])], 30],
+    ['the sum, when that key is paused', [key([limit(60)]), key([limit(null)], true)], 60],
     ['without keys that are paused', [key([limit(60)]), key([limit(30)], true)], 60],
     ['by requests too, two images each', [key([limit(60, 20)])], 40],
     ['by tokens, as many as images took of late', [key([limit(60), tokenLimit(80_000, 4_000)])], 20],
@@ -130,6 +132,11 @@ describe('the rate of a lane', () => {
     ['nobody knows when, while every key is paused', lane([key([limit(60)], true)]), null],
   ])('holds from %s', (_when, state, startsAt) => {
     expect(toLaneRate(state, NOW).startsAt).toBe(startsAt);
+  });
+
+  it('is not known where a key beside others has no known limit, until some is measured', () => {
+    expect(toLaneRate(lane([key([limit(50)]), key([limit(null)])]), NOW).imagesPerMinute).toBeNull();
+    expect(toLaneRate(lane([]), NOW).imagesPerMinute).toBeNull();
   });
 
   it('holds from then on by this process’ clock, however far off that is', () => {

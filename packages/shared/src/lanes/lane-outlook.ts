@@ -89,8 +89,7 @@ export function toLaneRate(state: LaneState, now: number): LaneRate {
   const inUse = state.keys.filter(({ paused }) => paused === null);
   const { calls, images } = state.startedPerMinute;
   const imagesPerCall = calls >= IDLE_CALLS ? images / calls : 1;
-  const limits = inUse.flatMap((key) => leastImagesPerMinute(key, imagesPerCall) ?? []);
-  const limit = limits.length === 0 ? null : limits.reduce((sum, rate) => sum + rate, 0);
+  const limit = sumOf(inUse.map((key) => leastImagesPerMinute(key, imagesPerCall)));
   const restMs = Math.max(state.restingUntil ?? 0, Math.min(...inUse.map(freeAt))) - state.readAt;
   return {
     imagesPerMinute: imagesPerMinute(state, limit, restMs > 0),
@@ -106,6 +105,12 @@ function freeAt({ limits }: KeyState): number {
     ...[images, requests, tokens].map((rate) => rate?.freeAt ?? 0),
   ]);
   return Math.max(0, ...times);
+}
+
+/** What all keys let through together; null when there are none, or one lets through nobody knows how much. */
+function sumOf(limits: readonly (number | null)[]): number | null {
+  if (limits.length === 0) return null;
+  return limits.reduce((sum, limit) => (sum === null || limit === null ? null : sum + limit), 0);
 }
 
 /** What one upstream key lets through; null when none of its limits is known. */
