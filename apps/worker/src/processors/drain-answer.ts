@@ -11,6 +11,7 @@ import type { Deps } from '../deps.ts';
 import { endOf } from './answer-end.ts';
 import { type Fetched, type Kept, lostImage, storeImage } from './keep-image.ts';
 import { linkUntil } from './link-life.ts';
+import { lookInStorage } from './look-in-storage.ts';
 import { recordImages } from './record-images.ts';
 import { type AboutAnswer, HOST_PATIENCE_MS, tryToCopy } from './spool-answer.ts';
 
@@ -70,10 +71,9 @@ export async function drainFile(
     // Its links are followed by whoever comes by.
     await recordImages(deps, record, file.call, rows);
     await noteSpooled(deps.steps, found.id, {}, { ...row, links, host: null, ...(lost === null ? {} : { lost }) });
-  } else {
-    await settle(deps, found, facts, row, rows, lost);
+    return 'settled';
   }
-  return 'settled';
+  return await settle(deps, found, facts, row, rows, lost);
 }
 
 /** Whether what came is in the file, stored, behind links or known to be lost; else another host has the rest. */
@@ -87,17 +87,20 @@ function isIn({ images }: SpooledAnswer, wanted: number | undefined): boolean {
   return images.some(({ index }) => index === wanted);
 }
 
-/** Settles an answer whose bytes are not to be had any more, or leaves what is behind links to whoever follows them. */
+/**
+ * What was here of an answer is not to be had any more. Whoever comes by follows its links, and looks for the rest in storage
+ * before it is lost.
+ */
 export async function giveUp(deps: Deps, id: AnswerId, reason: string): Promise<void> {
   const found = await find(deps, id);
   const row = found?.attempt.spooled;
-  if (!found || !row) return;
+  if (!found || !row || row.host !== deps.spool.hostId) return;
   const { attempt } = found;
   const lost = row.lost ?? lostImage(reason, attempt).error;
   const links = (row.links ?? []).filter((link) => link !== null);
-  if (links.length === 0) return await settle(deps, found, {}, row, [], lost);
-  const until = Math.max(...links.map((link) => linkUntil(link, attempt.answeredAt ?? attempt.at)));
-  await noteSpooled(deps.steps, id, {}, { ...row, lost, host: null, until });
+  const untils = links.map((link) => linkUntil(link, attempt.answeredAt ?? attempt.at));
+  await noteSpooled(deps.steps, id, {}, { ...row, lost, host: null, until: Math.max(Date.now(), ...untils) });
+  deps.drainBell.ring();
 }
 
 /** null when its job or attempt is not kept. */
@@ -159,8 +162,32 @@ async function sayItIsHere(
   await tryToCopy(deps, id, file);
 }
 
-/** Ends the attempt of an answer nothing of which waits any more. */
+/**
+ * Ends the attempt of an answer nothing of which waits any more. What is said to be lost is looked for in storage before; while
+ * that is away nothing is decided.
+ */
 export async function settle(
+  deps: Deps,
+  found: Found,
+  facts: AttemptFacts,
+  row: SpooledAnswerRow,
+  images: readonly ImageRow[],
+  lost: StoredError | null,
+): Promise<'settled' | 'away'> {
+  const { id, record, attempt } = found;
+  const stored = lost === null ? new Map<number, ImageRow>() : await lookInStorage(deps, record, attempt, row);
+  if (stored === null) {
+    await recordImages(deps, record, id.call, images);
+    return 'away';
+  }
+  const rows = new Map([...stored, ...images.map((image) => [image.index, image] as const)]);
+  const came = attempt.images.slice(0, row.images);
+  const isAll = came.every((index) => record.images.has(index) || rows.has(index));
+  await finish(deps, found, facts, row, [...rows.values()], isAll ? null : lost);
+  return 'settled';
+}
+
+async function finish(
   deps: Deps,
   { id, record, attempt }: Found,
   facts: AttemptFacts,

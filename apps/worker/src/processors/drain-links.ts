@@ -10,6 +10,7 @@ import type { ReplyImage } from '../upstream/reply.ts';
 import { type Drained, type End, errorOf, type Found, find, hostLost, rowsOf, settle } from './drain-answer.ts';
 import { fetchImage, type ImageBytes, lostImage, storeImage } from './keep-image.ts';
 import { linkUntil } from './link-life.ts';
+import { type FoundImages, lookInStorage } from './look-in-storage.ts';
 import { recordImages } from './record-images.ts';
 import { type AboutAnswer, HOST_PATIENCE_MS, tryToCopy } from './spool-answer.ts';
 
@@ -34,16 +35,18 @@ export async function drainRest(
   const isOver = Date.now() >= row.until && copy === null;
   // What would be fetched could be put nowhere: its host follows the links itself (followIntoFile).
   if (row.host !== null && copy === null && !isOver && deps.breaker.isOpen) return 'host';
-  const followed = await Promise.all((row.links ?? []).map((_, place) => follow(deps, found, row, place, signal)));
+  const stored = deps.breaker.isOpen ? null : await lookBefore(deps, found, row, signal);
+  const followed = await Promise.all(
+    (row.links ?? []).map((_, place) => reach(deps, found, row, place, stored, signal)),
+  );
   const rows = rowsOf(followed);
-  const lost = row.lost ?? errorOf(followed) ?? (isOver && row.host !== null ? hostLost(row.host, attempt) : null);
+  const lost = row.lost ?? errorOf(followed);
   const isLater = (place: number): boolean => ['unfetched', 'unstored'].includes(followed[place]?.kind ?? '');
   const links = row.links?.map((link, place) => (isLater(place) ? link : null));
   const isWaiting = links?.some((link) => link !== null) ?? false;
-  if (!isWaiting && (row.host === null || isOver)) {
-    await settle(deps, found, {}, row, rows, lost);
-    return 'settled';
-  }
+  const mayEnd = !isWaiting && (row.host === null || isOver);
+  const why = lost ?? (row.host === null ? null : hostLost(row.host, attempt));
+  if (mayEnd && (why === null || !deps.breaker.isOpen)) return await settle(deps, found, {}, row, rows, why);
   await recordImages(deps, record, id.call, rows);
   const left: SpooledAnswerRow = { ...row, ...(links && { links }), ...(lost && { lost }) };
   const unstored = followed.flatMap((end) => (end?.kind === 'unstored' ? [end.image] : []));
@@ -51,7 +54,19 @@ export async function drainRest(
   const beside = unstored.length === 0 ? null : await bytesBeside(row, isOver, copy);
   if (beside !== null) await keepInFile(deps, found, beside, left, unstored);
   else if (followed.some((end, place) => end !== null && !isLater(place))) await noteSpooled(deps.steps, id, {}, left);
-  return isWaiting ? 'links' : 'host';
+  if (isWaiting) return 'links';
+  return mayEnd ? 'away' : 'host';
+}
+
+/** A link may lead to its image but once, and whoever followed it may have died before the record. null: nobody knows. */
+async function lookBefore(
+  deps: Deps,
+  { record, attempt }: Found,
+  row: SpooledAnswerRow,
+  signal: AbortSignal,
+): Promise<FoundImages | null> {
+  if (!row.links?.some((link) => link !== null)) return new Map();
+  return await lookInStorage(deps, record, attempt, row, signal);
 }
 
 /** While the storage is away: what the links lead to joins the file that this host has of the answer. */
@@ -67,7 +82,7 @@ export async function followIntoFile(
   if (row.host !== null && row.host !== deps.spool.hostId) return 'host';
   const file = await read();
   if (file === null) return 'host';
-  const fetched = await Promise.all(row.links.map((_, place) => fetchLink(deps, found, row, place, signal)));
+  const fetched = await Promise.all(row.links.map((_, place) => fetchLink(deps, found, row, place, null, signal)));
   const links = row.links.map((link, place) => (fetched[place]?.kind === 'unfetched' ? link : null));
   const lost = row.lost ?? errorOf(fetched);
   const images = fetched.flatMap((end) => (end?.kind === 'fetched' ? [end.image] : []));
@@ -121,31 +136,37 @@ function sumOf(images: readonly { readonly bytes: Uint8Array }[]): number {
   return images.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
-/** null: nothing to follow. */
-async function follow(
+/** Stored already, or behind its link. null: nothing to follow. */
+async function reach(
   deps: Deps,
   found: Found,
   row: SpooledAnswerRow,
   place: number,
+  stored: FoundImages | null,
   signal: AbortSignal,
 ): Promise<End> {
-  const fetched = await fetchLink(deps, found, row, place, signal);
+  const there = stored?.get(found.attempt.images[place] ?? -1);
+  if (there !== undefined) return { kind: 'kept', row: there };
+  const fetched = await fetchLink(deps, found, row, place, stored, signal);
   return fetched?.kind === 'fetched' ? storeImage(deps, found.record, found.attempt, fetched.image) : fetched;
 }
 
-/** null: nothing to follow. */
+/** null: nothing to follow. `stored`: what the storage has; unless that is known nothing is lost. */
 async function fetchLink(
   deps: Deps,
   { id, record, attempt }: Found,
   row: SpooledAnswerRow,
   place: number,
+  stored: FoundImages | null,
   signal: AbortSignal,
 ): Promise<Exclude<End, { kind: 'kept' | 'unstored' }>> {
   const [link, index] = [row.links?.[place] ?? null, attempt.images[place]];
   if (link === null || index === undefined || record.images.has(index)) return null;
   const answeredAt = attempt.answeredAt ?? attempt.at;
-  if (Date.now() >= linkUntil(link, answeredAt))
-    return lostImage('its link has expired, and did not lead to it before', attempt);
+  if (Date.now() >= linkUntil(link, answeredAt)) {
+    const reason = 'its link has expired, and did not lead to it before';
+    return stored === null ? { kind: 'unfetched', reason } : lostImage(reason, attempt);
+  }
   const image: ReplyImage = { kind: 'url', url: link, revisedPrompt: row.revisedPrompts?.[place] ?? null };
   const fetched = await fetchImage(deps, attempt, index, image, { answeredAt, signal });
   if (fetched.kind === 'fetched') deps.linkBreaker.worked(record.spec.lane);

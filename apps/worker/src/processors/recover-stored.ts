@@ -1,13 +1,12 @@
 // After a crash: an earlier attempt of the call may have left its answer in this host's spool, or stored images nobody
 // recorded. They are found and recorded, so that only what is missing is bought again.
 
-import { findStored } from '@darkroom/shared/images/save-image.ts';
 import { finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
-import type { AttemptRow, ImageRow } from '@darkroom/shared/jobs/record.ts';
+import type { AttemptRow } from '@darkroom/shared/jobs/record.ts';
 import { actualMicroUsd } from '@darkroom/shared/models/price.ts';
 import type { Deps } from '../deps.ts';
 import { drainLocal } from './drain-spool.ts';
-import { keepOptionsOf } from './keep-image.ts';
+import { findImage } from './look-in-storage.ts';
 import type { CallWork } from './run-call.ts';
 
 /** `away`: there is an answer, but the storage does not take it now; it is noted, so the call is not made again. */
@@ -26,9 +25,8 @@ export async function recoverSpooled(deps: Deps, { record, call }: CallWork): Pr
 export async function recoverStored(deps: Deps, work: CallWork): Promise<boolean> {
   const attempt = work.record.attempts.findLast((row) => row.call === work.call && mayHaveStored(row));
   if (attempt === undefined) return false;
-  const found = (await Promise.all(work.missing.map((index) => findImage(deps, work, index, attempt)))).filter(
-    (row) => row !== null,
-  );
+  const looks = work.missing.map((index) => findImage(deps, work.record, index, attempt));
+  const found = (await Promise.all(looks)).filter((row) => row !== null);
   if (found.length === 0) return false;
   const { record, call } = work;
   const isWhole = found.length === work.missing.length;
@@ -57,14 +55,4 @@ export async function recoverStored(deps: Deps, work: CallWork): Promise<boolean
 
 function mayHaveStored(attempt: AttemptRow): boolean {
   return attempt.outcome === null || attempt.outcome === 'unknown' || attempt.outcome === 'succeeded';
-}
-
-async function findImage(
-  deps: Deps,
-  { record }: CallWork,
-  index: number,
-  attempt: AttemptRow,
-): Promise<ImageRow | null> {
-  const stored = await findStored(deps.store, keepOptionsOf(record, index, attempt));
-  return stored === null ? null : { index, revisedPrompt: null, ...stored };
 }

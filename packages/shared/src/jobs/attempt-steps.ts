@@ -26,7 +26,8 @@
 //   breaks off or stalls                                                  as unknown. With none of them the outcome is unknown
 //   the reply                an open row; a URL reply's links once noted  as after begin-attempt; links: any worker (drain)
 //   note-answer              a row known to be paid                       the same; the cost counts as paid, not as possible
-//   an image stored          bytes under their fixed key                  recover-stored: found and recorded, not bought
+//   an image stored          bytes under their fixed key                  recover-stored: found and recorded, not bought; of an
+//                                                                         answer that is spooled by then the drain does the same
 //   the spool file           a file Redis knows nothing of                any worker of the host: noted, then drained. A worker
 //                                                                         of another host may be quicker: then it is `unknown`
 //   note-spooled             the file, perhaps a copy in Redis            drain: that host's workers, or any with the copy; past
