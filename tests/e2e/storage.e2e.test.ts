@@ -51,6 +51,26 @@ test.each([
   expect([requests.length, images.length]).toEqual([3, 5]);
 });
 
+test('S3 that refuses the images of one job holds up no other; they are stored when it takes them', async () => {
+  const worker = stack.worker;
+  const seen = worker.lines.length;
+  await stack.simulator.fault('latency', { params: { ms: 600 }, count: 1 });
+  const { id } = await stack.api.submit();
+  await until('the call is upstream', async () => (await stack.simulator.ledger()).requests.length === 1);
+  const refusal = { status: 413, code: 'EntityTooLarge' };
+  await s3.fault({ kind: 'status', params: refusal, operation: 'Put', keyContains: id });
+  await until('the worker says which image it is, and why', () =>
+    worker.lines.slice(seen).some((line) => line.includes('refuses a paid image') && /HTTP 413/.test(line)),
+  );
+  expect((await stack.api.run()).status).toBe('completed');
+  expect(await stack.api.job(id)).toMatchObject({ status: 'in_progress', images: [] });
+  await s3.clearFaults();
+  const job = await stack.api.ended(id);
+  expect(job).toMatchObject({ status: 'completed', usage: { possible_extra_cost_usd: 0 } });
+  await expectImagesToBeWhole(stack, job);
+  expect((await stack.simulator.ledger()).images).toHaveLength(2);
+});
+
 test('S3 that stores an object and then cuts the connection gets the same image again, not another', async () => {
   await s3.fault({ kind: 'reset_after_store', operation: 'Put', count: 2 });
   const job = await stack.api.run({ n: 2 });

@@ -11,6 +11,7 @@ export interface S3Process {
   fault(fault: {
     readonly kind: string;
     readonly operation?: string;
+    readonly keyContains?: string;
     readonly count?: number;
     readonly params?: Readonly<Record<string, unknown>>;
   }): Promise<void>;

@@ -9,17 +9,19 @@ import { type AnswerId, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts
 import { readJob } from '@darkroom/shared/jobs/store.ts';
 import type { Deps } from '../deps.ts';
 import { endOf } from './answer-end.ts';
-import { type Fetched, type Kept, lostImage, storeImage } from './keep-image.ts';
+import type { Trouble } from './ask-storage.ts';
+import { type Fetched, type Kept, lostImage } from './keep-image.ts';
 import { linkUntil } from './link-life.ts';
 import { lookInStorage } from './look-in-storage.ts';
 import { recordImages } from './record-images.ts';
 import { type AboutAnswer, HOST_PATIENCE_MS, tryToCopy } from './spool-answer.ts';
+import { type Refused, storeSpooled } from './store-spooled.ts';
 
 /**
  * `settled`: nothing of it waits here any more · `elsewhere`: the same, but a host has more of it · `away`: the storage is ·
- * `links`, `host`: it waits for its links, or for the host that has its bytes · `gone`: its job is not kept.
+ * `refused`: the storage is there, and does not take it · `links`, `host`: it waits for its links, or for the host that has its bytes · `gone`: its job is not kept.
  */
-export type Drained = 'settled' | 'elsewhere' | 'away' | 'links' | 'host' | 'gone';
+export type Drained = 'settled' | 'elsewhere' | 'away' | 'refused' | 'links' | 'host' | 'gone';
 
 type Attempt = JobRecord['attempts'][number];
 
@@ -49,17 +51,18 @@ export async function drainFile(
   if (from === 'local') await sayItIsHere(deps, found, file, row);
 
   const missing = file.images.filter(({ index }) => !record.images.has(index));
-  const ends: Kept[] = [];
+  const ends: (Kept | Refused)[] = [];
   for (const image of missing) {
-    const kept = await storeImage(deps, record, facts, image);
+    const kept = await storeSpooled(deps, id, record, facts, image);
     ends.push(kept);
     if (kept.kind === 'unstored') break;
   }
   const rows = rowsOf(ends);
   const lost = row.lost ?? errorOf(ends);
-  if (ends.some(({ kind }) => kind === 'unstored')) {
+  const left = ends.find(({ kind }) => kind === 'unstored') ?? ends.find(({ kind }) => kind === 'refused');
+  if (left !== undefined) {
     await recordImages(deps, record, file.call, rows);
-    return 'away';
+    return left.kind === 'unstored' ? 'away' : 'refused';
   }
   const isOwn = from === 'local' && row.host === deps.spool.hostId;
   if (row.host !== null && !isOwn && !isWhole(found, row, file)) {
@@ -164,7 +167,7 @@ async function sayItIsHere(
 
 /**
  * Ends the attempt of an answer nothing of which waits any more. What is said to be lost is looked for in storage before; while
- * that is away nothing is decided.
+ * that can't be asked nothing is decided.
  */
 export async function settle(
   deps: Deps,
@@ -173,12 +176,12 @@ export async function settle(
   row: SpooledAnswerRow,
   images: readonly ImageRow[],
   lost: StoredError | null,
-): Promise<'settled' | 'away'> {
+): Promise<'settled' | Trouble['kind']> {
   const { id, record, attempt } = found;
-  const stored = lost === null ? new Map<number, ImageRow>() : await lookInStorage(deps, record, attempt, row);
-  if (stored === null) {
+  const stored = lost === null ? new Map<number, ImageRow>() : await lookInStorage(deps, id, record, attempt, row);
+  if (typeof stored === 'string') {
     await recordImages(deps, record, id.call, images);
-    return 'away';
+    return stored;
   }
   const rows = new Map([...stored, ...images.map((image) => [image.index, image] as const)]);
   const came = attempt.images.slice(0, row.images);
@@ -225,7 +228,7 @@ export function hostLost(host: string, attempt: Attempt): StoredError {
 }
 
 /** What became of one image of an answer; null = there was nothing to do. */
-export type End = Kept | Fetched | null;
+export type End = Kept | Refused | Fetched | null;
 
 export function rowsOf(ends: readonly End[]): ImageRow[] {
   return ends.flatMap((end) => (end?.kind === 'kept' ? [end.row] : []));

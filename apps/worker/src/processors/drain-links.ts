@@ -8,11 +8,12 @@ import { type AnswerId, dropCopy, noteSpooled } from '@darkroom/shared/jobs/spoo
 import type { Deps } from '../deps.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
 import { type Drained, type End, errorOf, type Found, find, hostLost, rowsOf, settle } from './drain-answer.ts';
-import { fetchImage, type ImageBytes, lostImage, storeImage } from './keep-image.ts';
+import { fetchImage, type ImageBytes, lostImage } from './keep-image.ts';
 import { linkUntil } from './link-life.ts';
-import { type FoundImages, lookInStorage } from './look-in-storage.ts';
+import { type Looked, lookInStorage } from './look-in-storage.ts';
 import { recordImages } from './record-images.ts';
 import { type AboutAnswer, HOST_PATIENCE_MS, tryToCopy } from './spool-answer.ts';
+import { storeSpooled } from './store-spooled.ts';
 
 /** Reads the bytes of an answer; null when there are none. */
 export type ReadAnswer = () => Promise<SpooledAnswer | null>;
@@ -35,13 +36,14 @@ export async function drainRest(
   const isOver = Date.now() >= row.until && copy === null;
   // What would be fetched could be put nowhere: its host follows the links itself (followIntoFile).
   if (row.host !== null && copy === null && !isOver && deps.breaker.isOpen) return 'host';
-  const stored = deps.breaker.isOpen ? null : await lookBefore(deps, found, row, signal);
+  const stored = deps.breaker.isOpen ? 'away' : await lookBefore(deps, found, row, signal);
   const followed = await Promise.all(
     (row.links ?? []).map((_, place) => reach(deps, found, row, place, stored, signal)),
   );
   const rows = rowsOf(followed);
   const lost = row.lost ?? errorOf(followed);
-  const isLater = (place: number): boolean => ['unfetched', 'unstored'].includes(followed[place]?.kind ?? '');
+  const isLater = (place: number): boolean =>
+    ['unfetched', 'unstored', 'refused'].includes(followed[place]?.kind ?? '');
   const links = row.links?.map((link, place) => (isLater(place) ? link : null));
   const isWaiting = links?.some((link) => link !== null) ?? false;
   const mayEnd = !isWaiting && (row.host === null || isOver);
@@ -49,7 +51,7 @@ export async function drainRest(
   if (mayEnd && (why === null || !deps.breaker.isOpen)) return await settle(deps, found, {}, row, rows, why);
   await recordImages(deps, record, id.call, rows);
   const left: SpooledAnswerRow = { ...row, ...(links && { links }), ...(lost && { lost }) };
-  const unstored = followed.flatMap((end) => (end?.kind === 'unstored' ? [end.image] : []));
+  const unstored = followed.flatMap((end) => (end?.kind === 'unstored' || end?.kind === 'refused' ? [end.image] : []));
   // A link may die before the storage is back.
   const beside = unstored.length === 0 ? null : await bytesBeside(row, isOver, copy);
   if (beside !== null) await keepInFile(deps, found, beside, left, unstored);
@@ -58,15 +60,15 @@ export async function drainRest(
   return mayEnd ? 'away' : 'host';
 }
 
-/** A link may lead to its image but once, and whoever followed it may have died before the record. null: nobody knows. */
+/** A link may lead to its image but once, and whoever followed it may have died before the record. */
 async function lookBefore(
   deps: Deps,
-  { record, attempt }: Found,
+  { id, record, attempt }: Found,
   row: SpooledAnswerRow,
   signal: AbortSignal,
-): Promise<FoundImages | null> {
+): Promise<Looked> {
   if (!row.links?.some((link) => link !== null)) return new Map();
-  return await lookInStorage(deps, record, attempt, row, signal);
+  return await lookInStorage(deps, id, record, attempt, row, signal);
 }
 
 /** While the storage is away: what the links lead to joins the file that this host has of the answer. */
@@ -82,7 +84,7 @@ export async function followIntoFile(
   if (row.host !== null && row.host !== deps.spool.hostId) return 'host';
   const file = await read();
   if (file === null) return 'host';
-  const fetched = await Promise.all(row.links.map((_, place) => fetchLink(deps, found, row, place, null, signal)));
+  const fetched = await Promise.all(row.links.map((_, place) => fetchLink(deps, found, row, place, false, signal)));
   const links = row.links.map((link, place) => (fetched[place]?.kind === 'unfetched' ? link : null));
   const lost = row.lost ?? errorOf(fetched);
   const images = fetched.flatMap((end) => (end?.kind === 'fetched' ? [end.image] : []));
@@ -142,22 +144,25 @@ async function reach(
   found: Found,
   row: SpooledAnswerRow,
   place: number,
-  stored: FoundImages | null,
+  stored: Looked,
   signal: AbortSignal,
 ): Promise<End> {
-  const there = stored?.get(found.attempt.images[place] ?? -1);
-  if (there !== undefined) return { kind: 'kept', row: there };
-  const fetched = await fetchLink(deps, found, row, place, stored, signal);
-  return fetched?.kind === 'fetched' ? storeImage(deps, found.record, found.attempt, fetched.image) : fetched;
+  const isKnown = typeof stored !== 'string';
+  const there = isKnown && stored.get(found.attempt.images[place] ?? -1);
+  if (there) return { kind: 'kept', row: there };
+  const fetched = await fetchLink(deps, found, row, place, isKnown, signal);
+  return fetched?.kind === 'fetched'
+    ? storeSpooled(deps, found.id, found.record, found.attempt, fetched.image)
+    : fetched;
 }
 
-/** null: nothing to follow. `stored`: what the storage has; unless that is known nothing is lost. */
+/** null: nothing to follow. `isKnown`: what the storage has; else nothing is lost. */
 async function fetchLink(
   deps: Deps,
   { id, record, attempt }: Found,
   row: SpooledAnswerRow,
   place: number,
-  stored: FoundImages | null,
+  isKnown: boolean,
   signal: AbortSignal,
 ): Promise<Exclude<End, { kind: 'kept' | 'unstored' }>> {
   const [link, index] = [row.links?.[place] ?? null, attempt.images[place]];
@@ -165,7 +170,7 @@ async function fetchLink(
   const answeredAt = attempt.answeredAt ?? attempt.at;
   if (Date.now() >= linkUntil(link, answeredAt)) {
     const reason = 'its link has expired, and did not lead to it before';
-    return stored === null ? { kind: 'unfetched', reason } : lostImage(reason, attempt);
+    return isKnown ? lostImage(reason, attempt) : { kind: 'unfetched', reason };
   }
   const image: ReplyImage = { kind: 'url', url: link, revisedPrompt: row.revisedPrompts?.[place] ?? null };
   const fetched = await fetchImage(deps, attempt, index, image, { answeredAt, signal });

@@ -2,12 +2,11 @@
 // this host and copies in Redis (oldest first; while storage is away the oldest is the probe), and beside them links and what
 // can't be had any more. The breaker is closed only when what is here has been drained and the storage has been written to
 // (an answer may turn out to be stored already). One answer is settled here in turn:
-//   listed ─lease─▶ taken ─▶ stored, settled: file removed · away: breaker opens · links, host: looked at again later
-// · gone: forgotten, its file put aside
+//   listed ─lease─▶ taken ─▶ stored, settled: file removed · away: breaker opens · refused by a storage that is there: behind
+// the others, later and later · links, host: looked at again later · gone: forgotten, its file put aside
 // Files of other installations in the same folder are left alone (spool/own-answers.ts).
 
 import { decodeAnswer, type SpooledAnswer, SpoolFormatError } from '@darkroom/shared/images/spool-file.ts';
-import { StorageError } from '@darkroom/shared/images/store.ts';
 import type { SpooledAnswerRow } from '@darkroom/shared/jobs/record.ts';
 import {
   type AnswerId,
@@ -22,8 +21,10 @@ import {
 import type { Deps } from '../deps.ts';
 import { takeLease } from '../lease.ts';
 import { answerLeaseOf } from '../spool/answer-lease.ts';
+import { isStorageWell } from './ask-storage.ts';
 import { type Drained, drainFile, giveUp, isToBeSaid, sayFileIsHere } from './drain-answer.ts';
 import { drainRest, followIntoFile } from './drain-links.ts';
+import { type Look, nextLook, type Pause, PutOff, WAITING_MS } from './drain-pauses.ts';
 import { buildSayer } from './say-here.ts';
 
 export interface Drainer {
@@ -37,28 +38,21 @@ const IDLE_MS = 3_000;
 /** While the storage is away: soon at first, then at least every 5 s. */
 const FIRST_PROBE_MS = 250;
 const LONGEST_PROBE_MS = 4_000;
-/** While links or hosts are waited for; a link is asked less often the longer it leads to nothing, but not in its last moments. */
-const WAITING_MS = 2_000;
-const LONGEST_WAITING_MS = 10_000;
-const LAST_MOMENTS_MS = 30_000;
 const MOST_LISTED = 5_000;
-/** An answer that only its own host has is looked at again after this long. */
-const OTHERS_MS = 30_000;
-/** One whose links could not be looked at for a reason of its own: behind the others by then. */
-const FAILED_MS = 10_000;
 const LINKS_AT_ONCE = 4;
 
 export function startDraining(deps: Deps): Drainer {
   const stopping = new AbortController();
   const { signal } = stopping;
   deps.breaker.onOpen(() => deps.drainBell.ring());
+  const putOff = new PutOff();
   let failures = 0;
   let look = (): Promise<void> => deps.store.probe();
   const files = repeat(deps, signal, async () => {
     // So that no call is sent to find out: at the start, and whether its disk or bucket is still ours from then on.
     if (!deps.breaker.isOpen) await isStorageWell(deps, look);
     look = () => deps.store.assertOurs();
-    await drainBytes(deps, signal);
+    await drainBytes(deps, putOff, signal);
     failures = deps.breaker.isOpen ? failures + 1 : 0;
     return failures === 0 ? IDLE_MS : Math.min(LONGEST_PROBE_MS, FIRST_PROBE_MS * 2 ** Math.min(failures, 10));
   });
@@ -107,29 +101,51 @@ function repeat(
   return { first: first.promise, running: run() };
 }
 
-/** Files of this host, then copies of others'. Closes the breaker when the storage has taken all of them. */
-async function drainBytes(deps: Deps, signal: AbortSignal): Promise<void> {
+/**
+ * Files of this host, then copies of others'. Closes the breaker when the storage has taken all of them but what it refuses, which
+ * is tried again behind that.
+ */
+async function drainBytes(deps: Deps, putOff: PutOff, signal: AbortSignal): Promise<void> {
   const local = await deps.ownAnswers.list();
   const { usedBytes } = await deps.spool.use();
   deps.metrics.spoolAnswers.set(local.length);
   deps.metrics.spoolBytes.set(usedBytes);
-  const works = [
-    ...local.map((id) => () => oneOf(deps, id, () => drainLocal(deps, id))),
-    ...(await listCopied(deps.steps)).map((id) => () => oneOf(deps, id, () => drainCopy(deps, id))),
+  const copied = await listCopied(deps.steps);
+  putOff.keep([...local, ...copied]);
+  deps.metrics.spoolAnswersRefused.set(putOff.size);
+  const works: Work[] = [
+    ...local.map((id) => ({ id, drain: () => drainLocal(deps, id) })),
+    ...copied.map((id) => ({ id, drain: () => drainCopy(deps, id) })),
   ];
-  for (const work of works) {
-    const end = signal.aborted ? 'away' : await work();
-    if (end === 'away') return sayAllAreHere(deps, local, signal);
-  }
+  const refused = works.filter(({ id }) => putOff.has(id));
+  const others = works.filter(({ id }) => !putOff.has(id));
+  if (!(await drainAll(deps, others, putOff, signal))) return sayAreHere(deps, local, signal);
   if (deps.breaker.isOpen && (await isStorageWell(deps, () => deps.store.probe()))) deps.breaker.close();
+  const areAllTried = await drainAll(deps, refused, putOff, signal);
+  const left = areAllTried ? local.filter((id) => putOff.has(id)) : local;
+  await sayAreHere(deps, left, signal);
 }
 
-/** One that fails for a reason of its own is not to hold up those behind it. null: another has it just now. */
-async function oneOf(
-  deps: Deps,
-  id: AnswerId,
-  work: () => Promise<Drained | null>,
-): Promise<Drained | 'failed' | null> {
+interface Work {
+  readonly id: AnswerId;
+  readonly drain: () => Promise<Drained>;
+}
+
+/** False when the storage turns out to be away. */
+async function drainAll(deps: Deps, works: readonly Work[], putOff: PutOff, signal: AbortSignal): Promise<boolean> {
+  for (const { id, drain } of works) {
+    // Also of a copy, which is refused like its file.
+    if (!putOff.isDue(id, Date.now())) continue;
+    const end = signal.aborted ? 'away' : await oneOf(deps, id, drain);
+    if (end === 'away') return false;
+    if (end === 'refused') putOff.add(id, Date.now());
+    deps.metrics.spoolAnswersRefused.set(putOff.size);
+  }
+  return true;
+}
+
+/** One that fails for a reason of its own is not to hold up those behind it. */
+async function oneOf(deps: Deps, id: AnswerId, work: () => Promise<Drained | null>): Promise<Look> {
   try {
     return await underLease(deps, id, work);
   } catch (error) {
@@ -138,8 +154,8 @@ async function oneOf(
   }
 }
 
-/** While the storage is away only the oldest is tried; that this host has the others is said all the same. */
-async function sayAllAreHere(deps: Deps, local: readonly AnswerId[], signal: AbortSignal): Promise<void> {
+/** Of answers that are not tried now, while the storage is away all but the oldest: that this host has them is said all the same. */
+async function sayAreHere(deps: Deps, local: readonly AnswerId[], signal: AbortSignal): Promise<void> {
   const untils = await untilOf(deps.steps, local);
   const due = local.filter((_, place) => isToBeSaid(untils[place] ?? null));
   for (const id of due) {
@@ -148,18 +164,6 @@ async function sayAllAreHere(deps: Deps, local: readonly AnswerId[], signal: Abo
       await sayFileIsHere(deps, id, () => readFile(deps, id));
       return 'host';
     });
-  }
-}
-
-/** Opens the breaker when it is not. */
-async function isStorageWell(deps: Deps, look: () => Promise<void>): Promise<boolean> {
-  try {
-    await look();
-    return true;
-  } catch (error) {
-    if (!(error instanceof StorageError)) throw error;
-    deps.breaker.trip(error.message);
-    return false;
   }
 }
 
@@ -237,8 +241,8 @@ function decodeCopy(deps: Deps, id: AnswerId, copy: Buffer): SpooledAnswer | nul
   }
 }
 
-/** What has been looked at, by entry and its time, and when it is looked at again (unix ms). */
-type Pauses = Map<string, { readonly at: number; readonly pauseMs: number }>;
+/** What has been looked at, by entry and its time. */
+type Pauses = Map<string, Pause>;
 
 /**
  * Answers whose bytes are neither here nor in Redis: links, and those on other hosts until their time is over. While the
@@ -261,9 +265,8 @@ async function drainOthers(deps: Deps, notBefore: Pauses, signal: AbortSignal): 
       if (signal.aborted) return;
       const end = await oneOf(deps, id, () => drainListed(deps, id, copied.has(entry), signal));
       isWaiting ||= end === 'links';
-      const now = Date.now();
-      const pauseMs = pauseAfter(end, notBefore.get(key)?.pauseMs ?? 0, until - now);
-      if (pauseMs > 0) notBefore.set(key, { at: Math.min(now + pauseMs, Math.max(until, now)), pauseMs });
+      const next = nextLook(end, notBefore.get(key), until, Date.now());
+      if (next !== null) notBefore.set(key, next);
     }
   };
   await Promise.all(Array.from({ length: LINKS_AT_ONCE }, follow));
@@ -275,14 +278,6 @@ async function forgetLinks({ linkBreaker, steps }: Deps): Promise<void> {
   const pending = linkBreaker.pending();
   const untils = await untilOf(steps, pending);
   linkBreaker.settled(pending.filter((_, place) => untils[place] === null));
-}
-
-/** ms; 0 = none. `beforeMs`: the pause before this look; `leftMs`: until the answer's time is over. */
-function pauseAfter(end: Drained | 'failed' | null, beforeMs: number, leftMs: number): number {
-  if (end === 'host') return OTHERS_MS;
-  if (end === 'failed') return FAILED_MS;
-  if (end !== 'links') return 0;
-  return leftMs < LAST_MOMENTS_MS ? WAITING_MS : Math.min(LONGEST_WAITING_MS, Math.max(WAITING_MS, beforeMs * 1.5));
 }
 
 async function drainListed(deps: Deps, id: AnswerId, isCopied: boolean, signal: AbortSignal): Promise<Drained | null> {

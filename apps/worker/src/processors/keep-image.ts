@@ -31,9 +31,10 @@ export type Fetched =
   /** Not now: the link's host is away, or has no image yet. */
   | { readonly kind: 'unfetched'; readonly reason: string };
 
+export type Stored = { readonly kind: 'kept'; readonly row: ImageRow } | LostImage;
+
 export type Kept =
-  | { readonly kind: 'kept'; readonly row: ImageRow }
-  | LostImage
+  | Stored
   /** Not now: storage is away. */
   | { readonly kind: 'unstored'; readonly image: ImageBytes; readonly reason: string };
 
@@ -76,19 +77,32 @@ export async function fetchSoon(deps: Deps, facts: AttemptFacts, index: number, 
 
 type Save = (store: Deps['store'], options: SaveOptions) => Promise<StoredImage>;
 
+/** Puts bytes into storage as the job's image. A storage that fails opens the breaker. */
+export async function storeImage(deps: Deps, record: JobRecord, facts: AttemptFacts, image: ImageBytes): Promise<Kept> {
+  return await orUnstored(deps, image, tryToStore(deps, record, facts, image));
+}
+
+async function orUnstored(deps: Deps, image: ImageBytes, storing: Promise<Stored>): Promise<Kept> {
+  try {
+    return await storing;
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    deps.breaker.trip(error.message);
+    return { kind: 'unstored', image, reason: error.message };
+  }
+}
+
 /**
- * Puts bytes into storage as the job's image. The first one stored wins, as in the record: the late answer of a frozen worker
- * must not replace what was delivered meanwhile, however late its put arrives. The row tells of what lies in storage. A
- * storage that fails opens the breaker.
+ * The first one stored wins, as in the record: the late answer of a frozen worker must not replace what was delivered
+ * meanwhile, however late its put arrives. The row tells of what lies in storage. Throws StorageError.
  */
-export async function storeImage(
+export async function tryToStore(
   deps: Deps,
   record: JobRecord,
   facts: AttemptFacts,
   image: ImageBytes,
-  signal?: AbortSignal,
-): Promise<Kept> {
-  return await storeBy(saveUnlessStored, deps, record, facts, image, signal);
+): Promise<Stored> {
+  return await storeBy(saveUnlessStored, deps, record, facts, image);
 }
 
 async function storeBy(
@@ -98,7 +112,7 @@ async function storeBy(
   facts: AttemptFacts,
   image: ImageBytes,
   signal?: AbortSignal,
-): Promise<Kept> {
+): Promise<Stored> {
   const { index, bytes } = image;
   const options: KeepOptions = {
     ...keepOptionsOf(record, index, facts),
@@ -109,11 +123,7 @@ async function storeBy(
     const revisedPrompt = isOther(options, stored, image) ? null : image.revisedPrompt;
     return { kind: 'kept', row: { index, revisedPrompt, ...stored } };
   } catch (error) {
-    if (error instanceof StorageError) {
-      deps.breaker.trip(error.message);
-      return { kind: 'unstored', image, reason: error.message };
-    }
-    if (error instanceof ServiceError) return lostImage(error.message, facts);
+    if (error instanceof ServiceError && !(error instanceof StorageError)) return lostImage(error.message, facts);
     throw error;
   }
 }
@@ -148,11 +158,13 @@ export async function storeSoon(
   // Of an answer that has just come nothing is there, and a disk, unlike some S3 servers, would not replace it: a look took 1 ms
   // of the 11 from a reply of 1 MB to its record.
   const save = deps.store.kind === 'disk' ? saveImage : saveUnlessStored;
-  const put = storeBy(save, deps, record, facts, image, signal).catch((error: unknown): Kept => {
-    // Redis away while the storage's mark is read, a fault of ours: whatever it is, the bytes are kept.
-    deps.log.error({ err: error, jobId: record.id, index: image.index }, 'storing a paid image went wrong');
-    return { kind: 'unstored', image, reason: 'Storing it went wrong.' };
-  });
+  const put = orUnstored(deps, image, storeBy(save, deps, record, facts, image, signal)).catch(
+    (error: unknown): Kept => {
+      // Redis away while the storage's mark is read, a fault of ours: whatever it is, the bytes are kept.
+      deps.log.error({ err: error, jobId: record.id, index: image.index }, 'storing a paid image went wrong');
+      return { kind: 'unstored', image, reason: 'Storing it went wrong.' };
+    },
+  );
   const storing = deps.putTimes.watch(put, ({ kind }) => kind !== 'unstored');
   const kept = await Promise.race([storing, enough.promise]).finally(() => {
     clearTimeout(timer);

@@ -1,17 +1,22 @@
 // Paid images that lie in storage and stand in no record: whoever stored them died before it could say so. Looked for before
 // anything is bought again, before a link is followed that may lead there but once, and before anything is said to be lost.
 
+import { imageKey } from '@darkroom/shared/images/keys.ts';
 import { toMetadataName } from '@darkroom/shared/images/metadata.ts';
 import { findStored } from '@darkroom/shared/images/save-image.ts';
-import { StorageError } from '@darkroom/shared/images/store.ts';
 import type { ImageRow, JobRecord, SpooledAnswerRow } from '@darkroom/shared/jobs/record.ts';
+import type { AnswerId } from '@darkroom/shared/jobs/spool-steps.ts';
 import type { Deps } from '../deps.ts';
+import { askStorage, type Trouble } from './ask-storage.ts';
 import { keepOptionsOf } from './keep-image.ts';
 
 type Attempt = JobRecord['attempts'][number];
 
 /** What is found, by index. */
-export type FoundImages = ReadonlyMap<number, ImageRow>;
+type FoundImages = ReadonlyMap<number, ImageRow>;
+
+/** Or why nobody knows. */
+export type Looked = FoundImages | Trouble['kind'];
 
 /** Throws StorageError. */
 export async function findImage(
@@ -27,30 +32,31 @@ export async function findImage(
 }
 
 /**
- * All images of a waiting answer that its job's record lacks. One after the other: each is read whole. null: the storage is
- * away, so nobody knows.
+ * All images of a waiting answer that its job's record lacks. One after the other: each is read whole. With the storage away,
+ * or one of them refused, nobody knows.
  */
 export async function lookInStorage(
   deps: Deps,
+  id: AnswerId,
   record: JobRecord,
   attempt: Attempt,
   row: SpooledAnswerRow,
   signal?: AbortSignal,
-): Promise<FoundImages | null> {
+): Promise<Looked> {
+  const { account, outputFormat } = record.spec;
   const found = new Map<number, ImageRow>();
-  try {
-    for (const [place, index] of attempt.images.entries()) {
-      const image = record.images.has(index) ? null : await findImage(deps, record, index, attempt, signal);
-      const revisedPrompt = row.revisedPrompts?.[place] ?? null;
-      if (image !== null)
-        found.set(index, { ...image, revisedPrompt: await promptOf(deps, image, attempt, revisedPrompt) });
-    }
-    return found;
-  } catch (error) {
-    if (!(error instanceof StorageError)) throw error;
-    deps.breaker.trip(error.message);
-    return null;
+  for (const [place, index] of attempt.images.entries()) {
+    if (record.images.has(index)) continue;
+    const about = { ...id, index, key: imageKey(account, record.id, index, outputFormat) };
+    const prompt = row.revisedPrompts?.[place] ?? null;
+    const look = await askStorage(deps, about, async () => {
+      const image = await findImage(deps, record, index, attempt, signal);
+      return image && { ...image, revisedPrompt: await promptOf(deps, image, attempt, prompt) };
+    });
+    if (look.kind !== 'done') return look.kind;
+    if (look.value !== null) found.set(index, look.value);
   }
+  return found;
 }
 
 const REQUEST_ID = toMetadataName('upstream_request_id');

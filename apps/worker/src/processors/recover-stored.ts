@@ -15,7 +15,8 @@ export async function recoverSpooled(deps: Deps, { record, call }: CallWork): Pr
   for (const { seq } of record.attempts.filter((row) => row.call === call)) {
     const id = { jobId: record.id, call, seq };
     if (!(await deps.spool.has(id))) continue;
-    if ((await drainLocal(deps, id)) === 'away') return 'away';
+    const end = await drainLocal(deps, id);
+    if (end === 'away' || end === 'refused') return 'away';
     found = 'found';
   }
   return found;

@@ -47,7 +47,9 @@ async function storing<T>(what: string, work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
-    throw new StorageError(`The image storage cannot ${what} (${errnoOf(error)}).`, error);
+    const code = errnoOf(error);
+    const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+    throw new StorageError(`The image storage cannot ${what} (${code}).`, error, { isFull });
   }
 }
 

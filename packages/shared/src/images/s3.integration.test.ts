@@ -38,6 +38,25 @@ describe('passing trouble', () => {
   });
 });
 
+describe('a refusal', () => {
+  const refuse = (status: number, code: string) =>
+    s3.fault({ kind: 'status', params: { status, code }, operation: 'Put', count: 5 });
+
+  test('is told with the name the server gives it, and its status', async () => {
+    await refuse(413, 'EntityTooLarge');
+    const refusal = { message: 'The image storage cannot be written (EntityTooLarge, HTTP 413).', isFull: false };
+    await expect(s3.store.put('faults/large', BYTES, PNG)).rejects.toMatchObject(refusal);
+  });
+
+  test.each([
+    [507, 'XMinioStorageFull'],
+    [403, 'QuotaExceeded'],
+  ])('with %d %s is that of a storage without room', async (status, code) => {
+    await refuse(status, code);
+    await expect(s3.store.put('faults/full', BYTES, PNG)).rejects.toMatchObject({ isFull: true });
+  });
+});
+
 describe('a new object', () => {
   const conflict = { kind: 'status', params: { status: 409, code: 'ConditionalRequestConflict' }, operation: 'Put' };
   const unknown = { kind: 'status', params: { status: 501, code: 'NotImplemented' }, operation: 'Put' };

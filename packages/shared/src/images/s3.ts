@@ -17,6 +17,7 @@ import { ServiceError } from '../base/errors.ts';
 import { assertKey, assertPrefix, isKey } from './keys.ts';
 import { Meter } from './meter.ts';
 import { buildS3Client, type S3ClientOptions } from './s3-client.ts';
+import { isFull, reasonOf } from './s3-errors.ts';
 import { abortStaleUploads } from './s3-leftovers.ts';
 import { describe, toInfo } from './s3-object.ts';
 import { buildPutNew, type PutNew } from './s3-put-new.ts';
@@ -85,9 +86,8 @@ class S3Store implements ImageStore {
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       if (error instanceof ServiceError) throw error;
-      const name = error instanceof Error ? error.name : String(error);
-      const reason = control.signal.aborted ? `not done within ${timeoutMs} ms` : name;
-      throw new StorageError(`The image storage cannot ${what} (${reason}).`, error);
+      const reason = control.signal.aborted ? `not done within ${timeoutMs} ms` : reasonOf(error);
+      throw new StorageError(`The image storage cannot ${what} (${reason}).`, error, { isFull: isFull(error) });
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);

@@ -115,8 +115,12 @@ export interface ImageStore {
  * a paid image keeps its bytes (memory, then spool) and stores them again later; `later` because no attempt was spent.
  */
 export class StorageError extends ServiceError {
-  constructor(message: string, cause: unknown) {
+  /** It has no room: what is small may still be written, and says nothing. */
+  readonly isFull: boolean;
+
+  constructor(message: string, cause: unknown, { isFull = false }: { readonly isFull?: boolean } = {}) {
     super('unavailable', message, { cause });
     this.verdict = 'later';
+    this.isFull = isFull;
   }
 }

@@ -196,6 +196,11 @@ function storageMetrics(registers: Registry[]) {
       help: 'Paid answers in the spool of this host that wait for the image storage.',
       registers,
     }),
+    spoolAnswersRefused: new Gauge({
+      name: 'darkroom_spool_answers_refused',
+      help: 'Waiting answers, of this host or copied, that the image storage refused this process though it is there.',
+      registers,
+    }),
     spoolBytes: new Gauge({
       name: 'darkroom_spool_bytes',
       help: 'Bytes in the spool folder of this host, what was put aside included, what is of other installations not.',
