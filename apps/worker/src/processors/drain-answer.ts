@@ -227,8 +227,13 @@ export function hostLost(host: string, attempt: Attempt): StoredError {
     .error;
 }
 
+/** The end of an image's link has come, and it is not known whether the storage has the image. */
+export interface Ended {
+  readonly kind: 'ended';
+}
+
 /** What became of one image of an answer; null = there was nothing to do. */
-export type End = Kept | Refused | Fetched | null;
+export type End = Kept | Refused | Fetched | Ended | null;
 
 export function rowsOf(ends: readonly End[]): ImageRow[] {
   return ends.flatMap((end) => (end?.kind === 'kept' ? [end.row] : []));

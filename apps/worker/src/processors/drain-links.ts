@@ -7,8 +7,18 @@ import type { SpooledAnswerRow } from '@darkroom/shared/jobs/record.ts';
 import { type AnswerId, dropCopy, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
 import type { Deps } from '../deps.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
-import { type Drained, type End, errorOf, type Found, find, hostLost, rowsOf, settle } from './drain-answer.ts';
-import { fetchImage, type ImageBytes, lostImage } from './keep-image.ts';
+import {
+  type Drained,
+  type End,
+  type Ended,
+  errorOf,
+  type Found,
+  find,
+  hostLost,
+  rowsOf,
+  settle,
+} from './drain-answer.ts';
+import { type Fetched, fetchImage, type ImageBytes, type LostImage, lostImage } from './keep-image.ts';
 import { linkUntil } from './link-life.ts';
 import { type Looked, lookInStorage } from './look-in-storage.ts';
 import { recordImages } from './record-images.ts';
@@ -42,20 +52,23 @@ export async function drainRest(
   );
   const rows = rowsOf(followed);
   const lost = row.lost ?? errorOf(followed);
-  const isLater = (place: number): boolean =>
-    ['unfetched', 'unstored', 'refused'].includes(followed[place]?.kind ?? '');
-  const links = row.links?.map((link, place) => (isLater(place) ? link : null));
+  const links = row.links?.map((link, place) => (isWanted(followed[place]) ? link : null));
   const isWaiting = links?.some((link) => link !== null) ?? false;
   const mayEnd = !isWaiting && (row.host === null || isOver);
   const why = lost ?? (row.host === null ? null : hostLost(row.host, attempt));
   if (mayEnd && (why === null || !deps.breaker.isOpen)) return await settle(deps, found, {}, row, rows, why);
   await recordImages(deps, record, id.call, rows);
-  const left: SpooledAnswerRow = { ...row, ...(links && { links }), ...(lost && { lost }) };
+  const left: SpooledAnswerRow = {
+    ...row,
+    ...(links && { links }),
+    ...reasonsOf(row, followed),
+    ...(lost && { lost }),
+  };
   const unstored = followed.flatMap((end) => (end?.kind === 'unstored' || end?.kind === 'refused' ? [end.image] : []));
   // A link may die before the storage is back.
   const beside = unstored.length === 0 ? null : await bytesBeside(row, isOver, copy);
   if (beside !== null) await keepInFile(deps, found, beside, left, unstored);
-  else if (followed.some((end, place) => end !== null && !isLater(place))) await noteSpooled(deps.steps, id, {}, left);
+  else if (isNews(left, row)) await noteSpooled(deps.steps, id, {}, left);
   if (isWaiting) return 'links';
   return mayEnd ? 'away' : 'host';
 }
@@ -85,13 +98,30 @@ export async function followIntoFile(
   const file = await read();
   if (file === null) return 'host';
   const fetched = await Promise.all(row.links.map((_, place) => fetchLink(deps, found, row, place, false, signal)));
-  const links = row.links.map((link, place) => (fetched[place]?.kind === 'unfetched' ? link : null));
-  const lost = row.lost ?? errorOf(fetched);
+  const links = row.links.map((link, place) => (isWanted(fetched[place]) ? link : null));
   const images = fetched.flatMap((end) => (end?.kind === 'fetched' ? [end.image] : []));
-  const left: SpooledAnswerRow = { ...row, links, ...(lost && { lost }) };
+  const left: SpooledAnswerRow = { ...row, links, ...reasonsOf(row, fetched) };
   if (images.length > 0) await keepInFile(deps, found, file, left, images);
-  else if (fetched.some((end) => end?.kind === 'lost')) await noteSpooled(deps.steps, id, {}, left);
+  else if (isNews(left, row)) await noteSpooled(deps.steps, id, {}, left);
   return links.some((link) => link !== null) ? 'links' : 'host';
+}
+
+/** Whether its link is still of use. */
+function isWanted(end: End | undefined): boolean {
+  return ['unfetched', 'ended', 'unstored', 'refused'].includes(end?.kind ?? '');
+}
+
+/** What following each link said last: told when it has ended. */
+function reasonsOf(row: SpooledAnswerRow, ends: readonly End[]): Pick<SpooledAnswerRow, 'reasons'> {
+  const reasons = ends.map((end, place) => {
+    if (end?.kind === 'ended') return row.reasons?.[place] ?? null;
+    return end?.kind === 'unfetched' ? end.reason : null;
+  });
+  return reasons.some((reason) => reason !== null) ? { reasons } : {};
+}
+
+function isNews(left: SpooledAnswerRow, row: SpooledAnswerRow): boolean {
+  return JSON.stringify(left) !== JSON.stringify(row);
 }
 
 type Beside = Pick<SpooledAnswer, 'about' | 'images'>;
@@ -150,10 +180,17 @@ async function reach(
   const isKnown = typeof stored !== 'string';
   const there = isKnown && stored.get(found.attempt.images[place] ?? -1);
   if (there) return { kind: 'kept', row: there };
-  const fetched = await fetchLink(deps, found, row, place, isKnown, signal);
-  return fetched?.kind === 'fetched'
-    ? storeSpooled(deps, found.id, found.record, found.attempt, fetched.image)
-    : fetched;
+  const end = await fetchLink(deps, found, row, place, isKnown, signal);
+  const { id, record, attempt } = found;
+  if (end?.kind === 'fetched') {
+    const kept = await storeSpooled(deps, id, record, attempt, end.image);
+    if (kept.kind === 'kept') deps.linkBreaker.worked(record.spec.lane);
+    return kept;
+  }
+  if (end?.kind !== 'unfetched' || end.unreadable === undefined || end.reason === row.reasons?.[place]) return end;
+  // For the operator, once: it was paid for, if it is not a page.
+  const kept = await storeSpooled(deps, id, record, attempt, end.unreadable);
+  return kept.kind === 'kept' ? kept : end;
 }
 
 /** null: nothing to follow. `isKnown`: what the storage has; else nothing is lost. */
@@ -164,17 +201,17 @@ async function fetchLink(
   place: number,
   isKnown: boolean,
   signal: AbortSignal,
-): Promise<Exclude<End, { kind: 'kept' | 'unstored' }>> {
+): Promise<Fetched | LostImage | Ended | null> {
   const [link, index] = [row.links?.[place] ?? null, attempt.images[place]];
   if (link === null || index === undefined || record.images.has(index)) return null;
-  const answeredAt = attempt.answeredAt ?? attempt.at;
-  if (Date.now() >= linkUntil(link, answeredAt)) {
-    const reason = 'its link has expired, and did not lead to it before';
-    return isKnown ? lostImage(reason, attempt) : { kind: 'unfetched', reason };
+  if (Date.now() >= linkUntil(link, attempt.answeredAt ?? attempt.at)) {
+    if (!isKnown) return { kind: 'ended' };
+    const before = row.reasons?.[place] ?? null;
+    const why = before === null ? '' : ` (${before})`;
+    return lostImage(`its link has expired, and did not lead to it before${why}`, attempt);
   }
   const image: ReplyImage = { kind: 'url', url: link, revisedPrompt: row.revisedPrompts?.[place] ?? null };
-  const fetched = await fetchImage(deps, attempt, index, image, { answeredAt, signal });
-  if (fetched.kind === 'fetched') deps.linkBreaker.worked(record.spec.lane);
+  const fetched = await fetchImage(deps, index, image, signal);
   if (fetched.kind === 'unfetched')
     deps.log.warn({ ...id, index, reason: fetched.reason }, 'a paid image could not be fetched yet');
   return fetched;

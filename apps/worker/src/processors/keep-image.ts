@@ -6,12 +6,12 @@ import { ServiceError } from '@darkroom/shared/base/errors.ts';
 import { toUsd } from '@darkroom/shared/base/units.ts';
 import type { KeepOptions, StoredImage } from '@darkroom/shared/images/beside-image.ts';
 import { downloadResult } from '@darkroom/shared/images/download.ts';
+import { readHeader } from '@darkroom/shared/images/inspect.ts';
 import { type SaveOptions, saveImage, saveUnlessStored } from '@darkroom/shared/images/save-image.ts';
 import { StorageError } from '@darkroom/shared/images/store.ts';
 import type { AttemptRow, ImageRow, JobRecord, StoredError } from '@darkroom/shared/jobs/record.ts';
 import type { Deps } from '../deps.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
-import { linkUntil } from './link-life.ts';
 
 export interface ImageBytes {
   readonly index: number;
@@ -19,7 +19,7 @@ export interface ImageBytes {
   readonly bytes: Uint8Array;
 }
 
-/** Paid, and never to be had: the link is dead or the bytes are no image. */
+/** Paid, and never to be had: its link has ended, or the reply held bytes that are no image. */
 export interface LostImage {
   readonly kind: 'lost';
   readonly error: StoredError;
@@ -27,9 +27,8 @@ export interface LostImage {
 
 export type Fetched =
   | { readonly kind: 'fetched'; readonly image: ImageBytes }
-  | LostImage
-  /** Not now: the link's host is away, or has no image yet. */
-  | { readonly kind: 'unfetched'; readonly reason: string };
+  /** Not now: what its link leads to is no image, or nothing. */
+  | { readonly kind: 'unfetched'; readonly reason: string; readonly unreadable?: ImageBytes };
 
 export type Stored = { readonly kind: 'kept'; readonly row: ImageRow } | LostImage;
 
@@ -41,34 +40,39 @@ export type Kept =
 type AttemptFacts = Pick<AttemptRow, 'requestId' | 'costMicroUsd'>;
 
 /**
- * Follows a link, once. Until the link's end what is not there may come yet: a new image may not have reached every server of
- * its host, and a refusal may pass. `answeredAt`: unix ms.
+ * Follows a link, once. Whatever it leads to, the image may come yet: a new one may not have reached every server of its host,
+ * a host may be away, say so in a page of its own, or be one that may not be asked before somebody sets that right. When it
+ * is too late whoever drains the spool says (drain-links.ts).
  */
-export async function fetchImage(
-  deps: Deps,
-  facts: AttemptFacts,
-  index: number,
-  image: ReplyImage,
-  { answeredAt, signal }: { readonly answeredAt: number; readonly signal?: AbortSignal },
-): Promise<Fetched> {
+export async function fetchImage(deps: Deps, index: number, image: ReplyImage, signal?: AbortSignal): Promise<Fetched> {
   const { revisedPrompt } = image;
   if (image.kind === 'bytes') return { kind: 'fetched', image: { index, revisedPrompt, bytes: image.bytes } };
   const download = await downloadResult(deps.resultAgent, image.url, signal === undefined ? {} : { signal });
-  if (download.kind === 'ok') return { kind: 'fetched', image: { index, revisedPrompt, bytes: download.bytes } };
-  const mayCome = download.kind === 'gone' && Date.now() < linkUntil(image.url, answeredAt);
-  if (download.kind === 'retry' || mayCome) return { kind: 'unfetched', reason: download.reason };
-  return lostImage(download.reason, facts);
+  if (download.kind !== 'ok') return { kind: 'unfetched', reason: download.reason };
+  const { bytes, contentType } = download;
+  if (await isImage(bytes)) return { kind: 'fetched', image: { index, revisedPrompt, bytes } };
+  const reason = `it leads to no image (${contentType?.slice(0, 100) ?? 'of no type'})`;
+  return { kind: 'unfetched', reason, unreadable: { index, revisedPrompt, bytes } };
+}
+
+async function isImage(bytes: Uint8Array): Promise<boolean> {
+  try {
+    await readHeader(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof ServiceError && error.code === 'invalid_image') return false;
+    throw error;
+  }
 }
 
 /** Then the worker that has the answer goes on to other work, and whoever drains the spool follows the link. */
 const FETCH_WAIT_MS = 5_000;
 
 /** The same, but a host that is away for a moment is asked again. */
-export async function fetchSoon(deps: Deps, facts: AttemptFacts, index: number, image: ReplyImage): Promise<Fetched> {
-  const answeredAt = Date.now();
-  const giveUpAt = answeredAt + FETCH_WAIT_MS;
+export async function fetchSoon(deps: Deps, index: number, image: ReplyImage): Promise<Fetched> {
+  const giveUpAt = Date.now() + FETCH_WAIT_MS;
   for (let tries = 1; ; tries += 1) {
-    const fetched = await fetchImage(deps, facts, index, image, { answeredAt });
+    const fetched = await fetchImage(deps, index, image);
     const pauseMs = 250 * 2 ** tries;
     if (fetched.kind !== 'unfetched' || Date.now() + pauseMs > giveUpAt) return fetched;
     await sleep(pauseMs);

@@ -29,8 +29,8 @@ export interface KeptSoFar {
   readonly lost: StoredError | null;
   /** Bytes that are here and not in storage. */
   readonly unstored: readonly ImageBytes[];
-  /** Indexes of images that are still behind their links. */
-  readonly unfetched: readonly number[];
+  /** Images that are still behind their links, and what following those said last. */
+  readonly unfetched: readonly { readonly index: number; readonly reason: string }[];
 }
 
 export async function settleAnswer(deps: Deps, attempt: SentAttempt, answer: UpstreamAnswer): Promise<NextStep> {
@@ -87,18 +87,28 @@ async function keepAll(
   const { record, call } = attempt.work;
   let isFollowed = false;
   const keepOne = async (index: number, image: ReplyImage): Promise<Kept | Fetched> => {
-    const fetched = await fetchSoon(deps, facts, index, image);
-    if (fetched.kind !== 'fetched') return fetched;
-    if (image.kind === 'url') deps.linkBreaker.worked(record.spec.lane);
+    const fetched = await fetchSoon(deps, index, image);
+    if (fetched.kind !== 'fetched') return await putAside(fetched);
     isFollowed ||= image.kind === 'url';
-    return storeSoon(deps, record, facts, fetched.image, signal);
+    const kept = await storeSoon(deps, record, facts, fetched.image, signal);
+    if (image.kind === 'url' && kept.kind === 'kept') deps.linkBreaker.worked(record.spec.lane);
+    return kept;
+  };
+  /** What is no image is stored for the operator: it was paid for, if it is not a page. */
+  const putAside = async (end: Extract<Fetched, { kind: 'unfetched' }>): Promise<Kept | Fetched> => {
+    if (end.unreadable === undefined) return end;
+    const kept = await storeSoon(deps, record, facts, end.unreadable, signal);
+    return kept.kind === 'kept' ? kept : end;
   };
   const pairs = attempt.images.flatMap((index, place) => {
     const image = answer.images[place];
     return image === undefined ? [] : [{ index, image }];
   });
   const ends = await Promise.all(pairs.map(({ index, image }) => keepOne(index, image)));
-  const unfetched = pairs.flatMap(({ index }, place) => (ends[place]?.kind === 'unfetched' ? [index] : []));
+  const unfetched = pairs.flatMap(({ index }, place) => {
+    const end = ends[place];
+    return end?.kind === 'unfetched' ? [{ index, reason: end.reason }] : [];
+  });
   if (unfetched.length > 0 && !isFollowed)
     deps.linkBreaker.failed(record.spec.lane, { jobId: record.id, call, seq: attempt.gate.seq });
   return {

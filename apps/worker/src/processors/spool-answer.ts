@@ -69,10 +69,11 @@ export async function spoolAnswer(deps: Deps, answered: AnsweredCall, soFar: Kep
 /** Links that need not be followed any more are left out. */
 function pendingLinks({ links, attempt }: AnsweredCall, { unfetched }: KeptSoFar): Partial<SpooledAnswerRow> {
   if (links === null || unfetched.length === 0) return {};
-  const isPending = (place: number): boolean => unfetched.includes(attempt.images[place] ?? -1);
+  const reasonAt = new Map(unfetched.map(({ index, reason }) => [index, reason]));
+  const reasons = links.links?.map((_, place) => reasonAt.get(attempt.images[place] ?? -1) ?? null) ?? [];
   const { revisedPrompts } = links;
-  const left = links.links?.map((link, place) => (isPending(place) ? link : null)) ?? [];
-  return { links: left, ...(revisedPrompts && { revisedPrompts }) };
+  const left = links.links?.map((link, place) => (reasons[place] === null ? null : link)) ?? [];
+  return { links: left, reasons, ...(revisedPrompts && { revisedPrompts }) };
 }
 
 type ToFile = (images: readonly ImageBytes[], lost: StoredError | null) => SpooledAnswer;

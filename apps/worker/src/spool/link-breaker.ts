@@ -1,6 +1,6 @@
 // The circuit breaker of image links, one per lane and process, in memory. An answer none of whose links could be fetched opens
 // it: such answers wait in Redis, free their places, and may be lost with their links, so they are not bought by the thousand.
-//   closed ──failed──▶ open: one call every 30 s finds out ──a download worked, or no such answer waits any more──▶ closed
+//   closed ──failed──▶ open: one call every 30 s finds out ──an image was stored, or no such answer waits any more──▶ closed
 // A download tried again later never opens it: one bad link among good ones is no reason to stop.
 import { type AnswerId, entryOf } from '@darkroom/shared/jobs/spool-steps.ts';
 import type { Metrics } from '@darkroom/shared/telemetry/metrics.ts';
@@ -15,7 +15,7 @@ export interface LinkBreaker {
   mayBegin(lane: string): boolean;
   /** Not one of a new answer's links could be fetched, now. */
   failed(lane: string, id: AnswerId): void;
-  /** A link of the lane was downloaded. */
+  /** What a link of the lane led to is stored. */
   worked(lane: string): void;
   /** The answers that keep lanes open. */
   pending(): AnswerId[];

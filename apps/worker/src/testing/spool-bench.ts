@@ -140,17 +140,21 @@ export interface LinkHost {
   readonly url: string;
   /** What its links answer from now on. */
   status: number;
+  /** With this instead of the image: a page. null = with the image. */
+  page: string | null;
   /** Followed so far. */
   readonly asked: number;
   stop(): Promise<void>;
 }
 
-/** A host of links that all lead to `PIXEL`. */
+/** A host of links that all lead to `PIXEL` unless it is told otherwise. */
 export async function startLinkHost(): Promise<LinkHost> {
   let asked = 0;
   const server = createServer((_, reply) => {
     asked += 1;
-    reply.writeHead(host.status, { 'content-type': 'image/png' }).end(host.status === 200 ? PIXEL : 'no');
+    const { status, page } = host;
+    if (page !== null) return void reply.writeHead(status, { 'content-type': 'text/html' }).end(page);
+    reply.writeHead(status, { 'content-type': 'image/png' }).end(status === 200 ? PIXEL : 'no');
   });
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve);
@@ -158,6 +162,7 @@ export async function startLinkHost(): Promise<LinkHost> {
   const host: LinkHost = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     status: 200,
+    page: null,
     get asked() {
       return asked;
     },

@@ -4,14 +4,10 @@
 import type { GuardedAgent } from '../net/guard.ts';
 import { FetchFailure, type GuardedReply, guardedFetch } from '../net/guarded-fetch.ts';
 
-/**
- * `gone` the image is not there: no longer (403: the link's signature ran out; 404, 410), or not yet (any other 4xx, empty);
- * which of them, only the link's age tells · `retry` the same URL may work later (5xx, 408, 425, 429, network, time-out, cut
- * short) · `refused` it never will (a forbidden address, too large, compressed, redirected astray, any other status).
- */
+/** Whether a URL that led to nothing may lead to the image later no reply tells: a host may be away, set wrong, or not have it yet. */
 export type Download =
   | { readonly kind: 'ok'; readonly bytes: Buffer; readonly contentType: string | null }
-  | { readonly kind: 'gone' | 'retry' | 'refused'; readonly reason: string; readonly status: number | null };
+  | { readonly kind: 'failed'; readonly reason: string; readonly status: number | null };
 
 export interface DownloadOptions {
   /** Default 100 MB. */
@@ -24,19 +20,16 @@ export interface DownloadOptions {
 const MAX_BYTES = 100_000_000;
 const TIMEOUT_MS = 60_000;
 const MAX_REDIRECTS = 3;
-const LATER = new Set([408, 425, 429]);
 
 function judge(reply: GuardedReply): Download {
   const { status, headers, body } = reply;
-  const failed = (kind: 'gone' | 'retry' | 'refused', reason: string): Download => ({ kind, reason, status });
-  if (LATER.has(status) || status >= 500) return failed('retry', `the server answered ${status}`);
-  if (status >= 400) return failed('gone', `the image is not there (${status})`);
-  if (status !== 200) return failed('refused', `the server answered ${status}`);
+  const failed = (reason: string): Download => ({ kind: 'failed', reason, status });
+  if (status !== 200) return failed(`the server answered ${status}`);
   const announced = headers['content-length'];
   if (announced !== undefined && Number(announced) !== body.length) {
-    return failed('retry', `${body.length} of ${announced} bytes arrived`);
+    return failed(`${body.length} of ${announced} bytes arrived`);
   }
-  if (body.length === 0) return failed('gone', 'the reply is empty');
+  if (body.length === 0) return failed('the reply is empty');
   return { kind: 'ok', bytes: body, contentType: headers['content-type'] ?? null };
 }
 
@@ -56,7 +49,6 @@ export async function downloadResult(
     return judge(reply);
   } catch (error) {
     if (!(error instanceof FetchFailure)) throw error;
-    const kind = error.kind === 'network' || error.kind === 'timeout' ? 'retry' : 'refused';
-    return { kind, reason: error.message, status: null };
+    return { kind: 'failed', reason: error.message, status: null };
   }
 }

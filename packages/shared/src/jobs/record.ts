@@ -50,6 +50,8 @@ export interface SpooledAnswerRow {
   readonly links?: readonly (string | null)[];
   /** In the same order, with links; absent = there are none. */
   readonly revisedPrompts?: readonly (string | null)[];
+  /** In the same order: why a link did not lead to its image when it was followed last; absent = none was followed. */
+  readonly reasons?: readonly (string | null)[];
   /** How many images the answer brought. */
   readonly images: number;
   /** Why one of them can never be had. */
