@@ -63,7 +63,7 @@ export function startDraining(deps: Deps): Drainer {
   const here = repeat(
     deps,
     signal,
-    buildSayer(deps, (ids) => sayAllAreHere(deps, ids, signal)),
+    buildSayer(deps, (ids) => sayAreHere(deps, ids, signal)),
   );
   return {
     firstLook: Promise.all([files.first, rest.first]),

@@ -197,7 +197,7 @@ function storageMetrics(registers: Registry[]) {
       registers,
     }),
     spoolAnswersRefused: new Gauge({
-      name: 'darkroom_spool_answers_refused',
+      name: 'darkroom_spool_refused_answers',
       help: 'Waiting answers, of this host or copied, that the image storage refused this process though it is there.',
       registers,
     }),
