@@ -108,7 +108,7 @@ test('a key that goes on wakes the lanes of all workers, a stop wakes none', asy
   const first = workers[0]?.governor as Governor;
   await refuse(first, await permitOf(first), said({ 'retry-after': '1' }));
   const refusal = { status: 401, type: 'x', code: 'x', message: 'no' } as Parameters<Governor['pauseKey']>[1];
-  await first.pauseKey('default', refusal, false);
+  await first.pauseKey('default', refusal, { isProbe: false, start: Date.now() });
   await first.resumeKey('default');
   await expect.poll(() => workers.map(({ woken }) => woken.count)).toEqual([1, 1, 1]);
 });

@@ -336,19 +336,30 @@ describe('a refused key', () => {
   test('stops every worker; the first probe comes after 30 s, a failed one doubles that, late refusals do not', async () => {
     const prefix = kit.newPrefix();
     const [one, two] = [await kit.open({}, prefix), await kit.open({}, prefix)];
-    expect(await one.pauseKey('default', refusal, false)).toBe(30_000);
+    expect(await one.pauseKey('default', refusal, { isProbe: false, start: Date.now() })).toBe(30_000);
     expect(await two.acquire(ask(1))).toMatchObject({ kind: 'paused' });
-    expect(await two.pauseKey('default', refusal, false)).toBeLessThanOrEqual(30_000);
-    expect(await one.pauseKey('default', refusal, true)).toBe(60_000);
-    for (let times = 0; times < 6; times += 1) await one.pauseKey('default', refusal, true);
-    expect(await one.pauseKey('default', refusal, true)).toBe(600_000);
+    expect(await two.pauseKey('default', refusal, { isProbe: false, start: Date.now() })).toBeLessThanOrEqual(30_000);
+    expect(await one.pauseKey('default', refusal, { isProbe: true, start: Date.now() })).toBe(60_000);
+    for (let times = 0; times < 6; times += 1)
+      await one.pauseKey('default', refusal, { isProbe: true, start: Date.now() });
+    expect(await one.pauseKey('default', refusal, { isProbe: true, start: Date.now() })).toBe(600_000);
+  });
+
+  test('is not paused again by a call from before it was resumed', async () => {
+    const { governor } = await pausedKey();
+    const before = Date.now() - 1;
+    await governor.resumeKey('default');
+    expect(await governor.pauseKey('default', refusal, { isProbe: false, start: before })).toBe(0);
+    expect((await governor.acquire(ask(1))).kind).toBe('permit');
+    const after = (await permit(governor)).receipt.start;
+    expect(await governor.pauseKey('default', refusal, { isProbe: false, start: after })).toBe(30_000);
   });
 
   /** Paused, and its probe is due. */
   async function pausedKey(): Promise<{ prefix: string; governor: Governor }> {
     const prefix = kit.newPrefix();
     const governor = await kit.open({}, prefix);
-    await governor.pauseKey('default', refusal, false);
+    await governor.pauseKey('default', refusal, { isProbe: false, start: Date.now() });
     await kit.redis.hset(kit.keys(prefix).upstreamKey('default'), 'probeAt', Date.now() - 1);
     return { prefix, governor };
   }

@@ -11,7 +11,7 @@ import type { Redis } from 'ioredis';
 import { type GovernedKey, GovernedKeys, type LimitSet, toToldArgs } from './governed-keys.ts';
 import { HeldLeases, LEASE_MS } from './held-leases.ts';
 import { forgetFailures, noteFailure } from './key-failures.ts';
-import { pauseKey, putOffProbe, resumeKey } from './key-pauses.ts';
+import { pauseKey, putOffProbe, type RefusedCall, resumeKey } from './key-pauses.ts';
 import { learnLimits, type Receipt, type Stop, slowDown, stopBucket, type UsedPermit } from './learning.ts';
 import type { Observation } from './observation.ts';
 import { Sleepers, type Slept } from './sleepers.ts';
@@ -81,8 +81,8 @@ export interface Governor {
   stop(permit: UsedPermit, observation: Observation, isSlowDown: boolean): Promise<Stop>;
   /** `slow_down`: half the calls under way. Returns how many; null when that is no news. Give the permit back before. */
   slowDown(permit: UsedPermit): Promise<number | null>;
-  /** The upstream key was refused (401, quota, billing). `probeFailed`: this was the probe. Returns ms until the next probe. */
-  pauseKey(upstreamKey: string, error: ServiceError, probeFailed: boolean): Promise<number>;
+  /** The upstream key was refused (401, quota, billing). Returns ms until the next probe; 0 = it was resumed since the call might start. */
+  pauseKey(upstreamKey: string, error: ServiceError, call: RefusedCall): Promise<number>;
   /** The probe told nothing of the key: the next comes after the same time once more. */
   putOffProbe(upstreamKey: string): Promise<void>;
   /** The key was accepted: if it was paused, it goes on. */
@@ -189,7 +189,7 @@ export async function openGovernor({ redis, keys, upstreamKeys, onError }: Gover
     observe: (permit, observation) => learnLimits(learning, permit, observation),
     stop: (permit, observation, isSlowDown) => stopBucket(learning, permit, observation, isSlowDown),
     slowDown: (permit) => slowDown(learning, permit),
-    pauseKey: (name, error, probeFailed) => pauseKey(redis, keys, name, error, probeFailed),
+    pauseKey: (name, error, call) => pauseKey(redis, keys, name, error, call),
     putOffProbe: (name) => putOffProbe(redis, keys, name),
     resumeKey: (name) => resumeKey(redis, keys, name),
     // Nothing is set aside where there is nothing else.

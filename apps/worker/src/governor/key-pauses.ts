@@ -13,20 +13,27 @@ const RESUME_KEY = loadScript(import.meta.url, 'resume-key.lua');
 const FIRST_PROBE_MS = 30_000;
 const LONGEST_PROBE_MS = 600_000;
 
-/** Returns ms until the next probe. */
+/** A refused call. */
+export interface RefusedCall {
+  readonly isProbe: boolean;
+  /** When it might start, ms of Redis' clock. */
+  readonly start: number;
+}
+
+/** Returns ms until the next probe; 0 = the key was resumed since the call might start, and is not paused by it. */
 export async function pauseKey(
   redis: Redis,
   keys: Keys,
   name: string,
   { status, type, code, message }: ServiceError,
-  probeFailed: boolean,
+  { isProbe, start }: RefusedCall,
 ): Promise<number> {
   const facts = JSON.stringify({ status, type, code, message });
   return (await runScript(
     redis,
     PAUSE_KEY,
     [keys.upstreamKey(name)],
-    [facts, FIRST_PROBE_MS, LONGEST_PROBE_MS, probeFailed ? 1 : 0, keys.limitChanges, name],
+    [facts, FIRST_PROBE_MS, LONGEST_PROBE_MS, isProbe ? 1 : 0, keys.limitChanges, name, start],
   )) as number;
 }
 

@@ -86,7 +86,7 @@ test('what was counted of late is not multiplied', async () => {
 test('a paused key is probed', async () => {
   const governor = await kit.open({}, prefix);
   const facts = { status: 401, type: 'x', code: null, message: 'no', verdict: 'pause' } as const;
-  await governor.pauseKey('default', ServiceError.upstream(facts), false);
+  await governor.pauseKey('default', ServiceError.upstream(facts), { isProbe: false, start: Date.now() });
   expect(await governor.acquire(ask(1))).toMatchObject({ kind: 'paused' });
   await setBack(kit.keys(prefix).upstreamKey('default'));
   expect((await permitOf(governor)).isProbe).toBe(true);

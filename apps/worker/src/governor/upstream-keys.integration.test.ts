@@ -119,9 +119,9 @@ describe('a paused key', () => {
   test('is left out while others are there, and all paused is told with the time of the first probe', async () => {
     const prefix = kit.newPrefix();
     const governor = await kit.openWith({ a: {}, b: {} }, prefix);
-    await governor.pauseKey('a', refusal, false);
+    await governor.pauseKey('a', refusal, { isProbe: false, start: Date.now() });
     expect(await keysOfPermits(governor, 3)).toEqual(['b', 'b', 'b']);
-    await governor.pauseKey('b', refusal, false);
+    await governor.pauseKey('b', refusal, { isProbe: false, start: Date.now() });
     await kit.redis.hset(kit.keys(prefix).upstreamKey('b'), 'probeAt', Date.now() + 12_000);
     const refused = await governor.acquire(ask(1));
     expect(refused).toMatchObject({ kind: 'paused' });
@@ -135,7 +135,7 @@ describe('a paused key', () => {
   test('is not probed by a call that can go elsewhere at once', async () => {
     const prefix = kit.newPrefix();
     const governor = await kit.openWith({ a: {}, b: {} }, prefix);
-    await governor.pauseKey('a', refusal, false);
+    await governor.pauseKey('a', refusal, { isProbe: false, start: Date.now() });
     await makeProbeDue(prefix, 'a');
     expect(await keysOfPermits(governor, 3)).toEqual(['b', 'b', 'b']);
   });
@@ -143,7 +143,7 @@ describe('a paused key', () => {
   test('is probed by one call that would have to wait elsewhere', async () => {
     const prefix = kit.newPrefix();
     const governor = await kit.openWith({ a: {}, b: perMinute(60, 0) }, prefix);
-    await governor.pauseKey('a', refusal, false);
+    await governor.pauseKey('a', refusal, { isProbe: false, start: Date.now() });
     await makeProbeDue(prefix, 'a');
     const permits = [await permitOf(governor), await permitOf(governor), await permitOf(governor)];
     expect(permits.map(({ upstreamKey, isProbe }) => [upstreamKey, isProbe])).toEqual([
@@ -156,7 +156,7 @@ describe('a paused key', () => {
   test('is probed by a call that is bound to it', async () => {
     const prefix = kit.newPrefix();
     const governor = await kit.openWith({ a: {}, b: {} }, prefix);
-    await governor.pauseKey('a', refusal, false);
+    await governor.pauseKey('a', refusal, { isProbe: false, start: Date.now() });
     expect(await governor.acquire(ask(1, { onlyKey: 'a' }))).toMatchObject({ kind: 'paused', isBound: true });
     await makeProbeDue(prefix, 'a');
     expect((await permitOf(governor, 1, { onlyKey: 'a' })).isProbe).toBe(true);
@@ -189,8 +189,8 @@ describe('the API', () => {
   test('still is when a key was paused and goes on', async () => {
     const prefix = kit.newPrefix();
     const governor = await kit.openWith({ a: {} }, prefix);
-    await governor.pauseKey('a', refusal, false);
+    await governor.pauseKey('a', refusal, { isProbe: false, start: Date.now() });
     await governor.resumeKey('a');
-    expect(await kit.redis.hgetall(kit.keys(prefix).upstreamKey('a'))).toEqual({ host: 'a.test', told: '{}' });
+    expect(await kit.redis.hgetall(kit.keys(prefix).upstreamKey('a'))).toMatchObject({ host: 'a.test', told: '{}' });
   });
 });

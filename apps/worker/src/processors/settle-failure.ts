@@ -61,16 +61,20 @@ async function tellGovernor(deps: Deps, attempt: SentAttempt, { error, observati
   if (observation) await deps.governor.observe(permit, observation);
   if (error.verdict === 'later' && observation) await slowOrStop(deps, attempt, error, observation);
   if (error.verdict === 'pause') {
-    const ms = await deps.governor.pauseKey(permit.upstreamKey, error, permit.isProbe);
-    deps.log.error(
-      { upstreamKey: permit.upstreamKey, code: error.code, status: error.status, probeInMs: ms },
-      'upstream key paused',
-    );
+    await pause(deps, permit, error);
   } else if (permit.isProbe) {
     // An edge or a broken server says nothing of the key.
     if (error.status !== null && error.status < 500) await resumeKey(deps, permit.upstreamKey);
     else await deps.governor.putOffProbe(permit.upstreamKey);
   }
+}
+
+async function pause({ governor, log }: Deps, permit: Permit, error: ServiceError): Promise<void> {
+  const { upstreamKey, isProbe, receipt } = permit;
+  const probeInMs = await governor.pauseKey(upstreamKey, error, { isProbe, start: receipt.start });
+  const facts = { upstreamKey, code: error.code, status: error.status };
+  if (probeInMs === 0) log.info(facts, 'a refusal from before the upstream key was resumed');
+  else log.error({ ...facts, probeInMs }, 'upstream key paused');
 }
 
 /** A key that fails at once would be the freest of several, and have all calls fail. An unknown outcome says nothing of it. */

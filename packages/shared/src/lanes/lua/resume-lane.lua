@@ -24,10 +24,10 @@ local function is_jammed(bucket, burst)
   return false
 end
 
-
 for i = 1, key_count do
   if redis.call('HEXISTS', KEYS[i], 'paused') == 1 then
     redis.call('HDEL', KEYS[i], 'paused', 'pausedAt', 'probeAt', 'probingUntil', 'backoff')
+    redis.call('HSET', KEYS[i], 'resumedAt', now)
     messages[#messages + 1] = 'resumed ' .. ARGV[3 + i]
   end
 end
