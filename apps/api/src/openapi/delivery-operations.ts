@@ -40,7 +40,7 @@ export const listDeliveriesOperation: Operation = {
   operationId: 'listWebhookDeliveries',
   summary: 'List webhook deliveries',
   description:
-    'What was sent to whom, with every try, for 30 days. Newest first unless `order=asc`. A page may be short: go on ' +
+    'What was sent to whom, with every try, for as long as jobs are kept (4 to 30 days). Newest first unless `order=asc`. A page may be short: go on ' +
     'with `after=last_id` while `has_more` is true.',
   tags,
   parameters: [
