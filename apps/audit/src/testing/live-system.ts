@@ -85,6 +85,7 @@ export async function openLiveSystem(openStore: () => Promise<ImageStore>): Prom
         epoch: 0,
         isProbe: false,
         row: { run, upstreamKey: 'default', images: callImages(call), upperBoundMicroUsd: 2 * COST_MICRO_USD },
+        callImages: callImages(call),
       });
       if (gate.kind !== 'go') throw new Error(`the gate said ${gate.kind}`);
       return gate.seq;

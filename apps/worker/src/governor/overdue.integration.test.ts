@@ -75,6 +75,7 @@ async function passGate(permit: Permit, jobId: string): Promise<GateAnswer['kind
     epoch: permit.epoch,
     isProbe: permit.isProbe,
     row: { permit: permit.id, run: 1, upstreamKey: 'default', images: [0], upperBoundMicroUsd: 1 },
+    callImages: [0],
   });
   return answer.kind;
 }

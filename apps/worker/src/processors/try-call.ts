@@ -166,7 +166,13 @@ function passGate(
     epoch: permit.epoch,
     isProbe: permit.isProbe,
     row,
+    callImages: imagesOf(work),
   });
+}
+
+/** All of the call, also those that are there and those that another request makes. */
+function imagesOf({ record, call }: CallWork): readonly number[] {
+  return record.spec.calls[call] ?? [];
 }
 
 async function send(deps: Deps, attempt: SentAttempt, wire: WireRequest): Promise<NextStep> {
@@ -197,10 +203,10 @@ async function send(deps: Deps, attempt: SentAttempt, wire: WireRequest): Promis
  * The gate's answer was long under way, or this process stood still since: the item's lock has run out, and another worker may
  * have taken the call up.
  */
-async function settleUnsent(deps: Deps, { work, gate, images, permit }: SentAttempt): Promise<NextStep> {
+async function settleUnsent(deps: Deps, { work, gate, permit }: SentAttempt): Promise<NextStep> {
   const { record, call } = work;
   deps.log.warn({ jobId: record.id, call, attempt: gate.seq }, 'not sent: the lock of its item has run out');
   await permit.giveBack('unused');
-  await closeUnsent(deps.steps, record.id, call, gate.seq, images, 'lock_ran_out');
+  await closeUnsent(deps.steps, record.id, call, gate.seq, imagesOf(work), 'lock_ran_out');
   return { kind: 'again' };
 }

@@ -72,6 +72,7 @@ export async function openSpoolBench(): Promise<SpoolBench> {
       epoch: 0,
       isProbe: false,
       row: { run: 1, upstreamKey: 'default', images: [0, 1], upperBoundMicroUsd: 1 },
+      callImages: [0, 1],
     });
     share?.free();
     if (gate.kind !== 'go') throw new Error(`the gate said ${gate.kind}`);

@@ -95,6 +95,7 @@ class Life {
         images: [0, 1].filter((index) => !images.has(index)),
         upperBoundMicroUsd: 500,
       },
+      callImages: [0, 1],
     });
   }
 
@@ -451,6 +452,7 @@ test('without room in the spool the gate lets nothing through', async () => {
       epoch: 0,
       isProbe: false,
       row: { permit: 'p', run: 1, upstreamKey: 'default', images: [0, 1], upperBoundMicroUsd: 1 },
+      callImages: [0, 1],
     });
   expect(await ask(), 'nothing held').toEqual({ kind: 'no-room' });
   await steps.redis.hset(room, 'process', `100 ${Date.now() - 1}`);

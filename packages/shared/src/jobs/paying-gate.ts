@@ -48,6 +48,8 @@ export interface Gate {
   /** This permit is the probe of a paused key. */
   readonly isProbe: boolean;
   readonly row: Pick<AttemptRow, 'permit' | 'run' | 'upstreamKey' | 'images' | 'upperBoundMicroUsd'>;
+  /** All image indexes of the call; those of `row` may be fewer. */
+  readonly callImages: readonly number[];
 }
 
 export type GateAnswer =
@@ -83,7 +85,7 @@ export async function beginAttempt(steps: JobSteps, gate: Gate): Promise<GateAns
   const { kind, answer } = await replicas.run(() => passGate(master, gate));
   if (answer !== undefined && (kind === 'done' || answer.kind !== 'go')) return answer;
   if (answer?.kind === 'go')
-    await closeUnsent(master, gate.jobId, gate.call, answer.seq, gate.row.images, 'redis_not_replicated');
+    await closeUnsent(master, gate.jobId, gate.call, answer.seq, gate.callImages, 'redis_not_replicated');
   return { kind: 'unreplicated' };
 }
 
@@ -93,7 +95,7 @@ export async function closeUnsent(
   jobId: string,
   call: number,
   seq: number,
-  images: readonly number[],
+  callImages: readonly number[],
   code: Unsent,
 ): Promise<void> {
   await finishAttempt(master, {
@@ -106,7 +108,7 @@ export async function closeUnsent(
     isFinal: false,
     error: null,
     images: [],
-    callImages: images,
+    callImages,
   });
 }
 

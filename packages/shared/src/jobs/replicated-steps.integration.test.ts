@@ -12,6 +12,18 @@ import { readJob } from './store.ts';
 import { TEST_SPEC } from './test-spec.ts';
 
 const LOCK = '{darkroom}:lock';
+const IMAGE = { index: 0, key: 'k', contentType: 'image/png', bytes: 9, width: 1, height: 1, sha256: 'a' };
+const FINISH: Omit<Finish, 'jobId'> = {
+  call: 0,
+  seq: 1,
+  outcome: 'succeeded',
+  facts: { costMicroUsd: 5 },
+  count: '',
+  isFinal: false,
+  error: null,
+  images: [{ ...IMAGE, revisedPrompt: null }],
+  callImages: [0],
+};
 let pair: RedisPair;
 let redis: Redis;
 let steps: JobSteps;
@@ -49,6 +61,7 @@ async function gateOf(jobId: string, permit: string): Promise<Gate> {
     epoch: 0,
     isProbe: false,
     row: { permit, run: 1, upstreamKey: 'default', images: [0], upperBoundMicroUsd: 211_000 },
+    callImages: [0],
   };
 }
 
@@ -89,6 +102,22 @@ describe('the paying gate', () => {
     expect((await readJob(redis, steps.keys, id))?.calls[0]).toMatchObject({ unknown: 0, failed: 0 });
   });
 
+  test('leaves a call open whose images are not all there, though those of the request came late meanwhile', async () => {
+    const spec = { ...TEST_SPEC, calls: [[0, 1]] };
+    const { id } = await createJob(steps, newJobId(), spec, null);
+    pair.replica.signal('SIGSTOP');
+    const gated = beginAttempt(steps, { ...(await gateOf(id, 'a')), callImages: [0, 1] });
+    const other = await openRedis(pair.master.url, 'patient', () => undefined);
+    await expect.poll(async () => (await readJob(other, steps.keys, id))?.calls[0]?.open).toBe(1);
+    const late = { ...FINISH, jobId: id, seq: 0, facts: {}, callImages: [0, 1] };
+    await finishAttempt({ redis: other, keys: steps.keys, retentionMs: 0 }, late);
+    expect(await gated).toEqual({ kind: 'unreplicated' });
+    const record = await readJob(other, steps.keys, id);
+    expect(record).toMatchObject({ status: 'in_progress', calls: [{ outcome: '', open: 0 }] });
+    other.disconnect();
+    pair.replica.signal('SIGCONT');
+  });
+
   test('refuses as ever what has nothing to do with replicas', async () => {
     const id = await newJob();
     pair.replica.signal('SIGSTOP');
@@ -102,22 +131,9 @@ test('a paid answer is recorded at once and reported when the replica has it', a
   const id = await newJob();
   await beginAttempt(steps, await gateOf(id, 'a'));
   pair.replica.signal('SIGSTOP');
-  const image = { index: 0, key: 'k', contentType: 'image/png', bytes: 9, width: 1, height: 1, sha256: 'a' };
   let ended: string | null = null;
-  const finish: Finish = {
-    jobId: id,
-    call: 0,
-    seq: 1,
-    outcome: 'succeeded',
-    facts: { costMicroUsd: 5 },
-    count: '',
-    isFinal: false,
-    error: null,
-    images: [{ ...image, revisedPrompt: null }],
-    callImages: [0],
-  };
   const record = async (): Promise<void> => {
-    ended = (await finishAttempt(steps, finish)).jobEnded;
+    ended = (await finishAttempt(steps, { ...FINISH, jobId: id })).jobEnded;
   };
   const finishing = record();
   const other = await openRedis(pair.master.url, 'patient', () => undefined);

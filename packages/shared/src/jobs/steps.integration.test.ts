@@ -57,6 +57,7 @@ async function gateOf(jobId: string, call: number, changes: Partial<Gate> = {}):
     epoch: 0,
     isProbe: false,
     row: { run: 1, upstreamKey: 'default', images: [call], upperBoundMicroUsd: 211_000 },
+    callImages: [call],
     ...changes,
   };
 }
@@ -552,6 +553,14 @@ describe('a retry', () => {
     await steps.redis.hdel(batch, 'ended');
     expect(await retryJob(steps, record, 'batch')).toEqual({ kind: 'open' });
     expect(await retryJob(steps, await job(record.id), 'batch')).toMatchObject({ kind: 'retried', run: 3 });
+  });
+
+  test('of a job whose calls have all succeeded, though an image is missing, does not open it for nobody to end', async () => {
+    const id = await newJob({ calls: [[0, 1]] });
+    await finishAttempt(steps, success(id, 0, await begin(id, 0))); // as if the call had but one image
+    expect((await job(id)).status).toBe('incomplete');
+    expect(await retryJob(steps, await job(id))).toEqual({ kind: 'whole' });
+    expect((await job(id)).status).toBe('incomplete');
   });
 
   test('of a job that is not there says so', async () => {

@@ -69,6 +69,7 @@ const GATE = {
   epoch: 0,
   isProbe: false,
   row: ROW,
+  callImages: [0],
 } as const;
 const FINISH = {
   jobId: ID,

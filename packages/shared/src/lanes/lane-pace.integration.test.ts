@@ -60,6 +60,7 @@ async function send(jobId: string): Promise<number> {
     epoch: 0,
     isProbe: false,
     row: { permit: newJobId(), run: 1, upstreamKey: 'default', images: [0, 1], upperBoundMicroUsd: 500 },
+    callImages: [0, 1],
   });
   if (answer.kind !== 'go') throw new Error(answer.kind);
   return answer.seq;

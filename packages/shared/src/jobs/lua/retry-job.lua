@@ -27,6 +27,7 @@ local function step()
       calls[#calls + 1], again[#again + 1], images[#images + 1] = call, i - 1, count
     end
   end
+  if #again == 0 then return { 'whole' } end -- no call would ever end the job
   local line = read_line(KEYS[2], state.account, state.batch ~= nil, ARGV[6])
   local full = find_full(line, #again, tonumber(ARGV[7]), tonumber(ARGV[8]))
   if full then return { 'full', unpack(full) } end
