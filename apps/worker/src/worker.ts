@@ -1,14 +1,16 @@
-// One BullMQ worker per lane, and what holds for all of them: locks, stops, and no new work while this process is full.
+// One BullMQ worker per lane, and what holds for all of them: stops, and no new work while this process is full.
 
 import { StorageError } from '@darkroom/shared/images/store.ts';
 import { LANES } from '@darkroom/shared/models/rules.ts';
 import type { CallItem } from '@darkroom/shared/queues/call-queue.ts';
-import { ITEM_NAME, laneQueueName } from '@darkroom/shared/queues/call-queue.ts';
-import { type Job, Worker } from 'bullmq';
+import { ITEM_NAME } from '@darkroom/shared/queues/call-queue.ts';
+import type { Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Deps } from './deps.ts';
+import { ItemLocks } from './item-locks.ts';
+import { lookForLost, openItemWorker, type RunItem } from './item-worker.ts';
 import { runCall } from './processors/run-call.ts';
-import { applyToItem, type ItemEnd } from './verdict.ts';
+import type { ItemEnd } from './verdict.ts';
 
 export interface LaneWorkers {
   /** Takes no new items; sleepers hand theirs back at once; resolves when the last call under way is settled. */
@@ -17,19 +19,23 @@ export interface LaneWorkers {
   wake(): void;
 }
 
-/** A rate limiter that never limits, but without one `queue.rateLimit` would not hold the lane (bullmq.md 0.3). */
-const ARMED_LIMITER = { max: 1_000_000_000, duration: 1_000 };
-
 const AFTER_ERROR_MS = 5_000;
 
 export function startLaneWorkers(deps: Deps, connection: Redis): LaneWorkers {
   const stopping = new AbortController();
   const resumes = { count: 0 };
-  const workers = LANES.map((lane) => startLane(deps, lane, connection, stopping.signal, resumes));
+  const locks = new ItemLocks({
+    redis: deps.redis,
+    log: deps.log,
+    lockMs: deps.config.LOCK_DURATION_MS,
+    lookForLost: () => lookForLost(workers),
+  });
+  const workers = LANES.map((lane) => startLane(deps, lane, { connection, locks }, stopping.signal, resumes));
   return {
     async stop() {
       stopping.abort();
       await Promise.all(workers.map((worker) => worker.close()));
+      locks.stop();
     },
     wake() {
       resumes.count += 1;
@@ -42,41 +48,26 @@ export function startLaneWorkers(deps: Deps, connection: Redis): LaneWorkers {
 function startLane(
   deps: Deps,
   lane: string,
-  connection: Redis,
+  { connection, locks }: { readonly connection: Redis; readonly locks: ItemLocks },
   stopping: AbortSignal,
   resumes: { readonly count: number },
 ): Worker<CallItem> {
   const queue = deps.queues.queue(lane);
   holdConcurrency(deps, lane);
-  // BullMQ passes the signal only to processors that declare three plain parameters.
-  const processor = async (
-    job: Job<CallItem>,
-    token: string | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<void> => {
-    if (job.name !== ITEM_NAME || token === undefined)
-      throw new TypeError(`no handler for item ${job.name} of lane ${lane}`);
-    const giveUp = signal === undefined ? stopping : AbortSignal.any([stopping, signal]);
+  const run: RunItem = async (job, token, lost) => {
+    if (job.name !== ITEM_NAME) throw new TypeError(`no handler for item ${job.name} of lane ${lane}`);
+    const giveUp = AbortSignal.any([stopping, lost]);
     const before = resumes.count;
     const reached = await runOrDelay(deps, job.data, token, giveUp);
     // Something went on meanwhile: what this item was refused for may be over, so the lane doesn't rest because of it.
     const end: ItemEnd =
       reached.kind === 'hand-back' && resumes.count !== before ? { kind: 'hand-back', ms: 0 } : reached;
     await restIfAsked(deps, end, lane, worker, stopping);
-    await applyToItem(end, job, token, queue);
+    return end;
   };
-  const worker = new Worker<CallItem>(laneQueueName(lane), processor, {
-    connection,
-    prefix: deps.keys.queuePrefix,
-    concurrency: deps.config.WORKER_CONCURRENCY,
-    lockDuration: deps.config.LOCK_DURATION_MS,
-    stalledInterval: Math.ceil(deps.config.LOCK_DURATION_MS / 4),
-    // The record bounds how often a call is made; an item BullMQ fails would only come back later, by the sweep.
-    maxStalledCount: 1_000,
-    maximumRateLimitDelay: 1_000,
-    drainDelay: 1,
-    limiter: ARMED_LIMITER,
-  });
+  const { WORKER_CONCURRENCY: concurrency, LOCK_DURATION_MS: lockMs } = deps.config;
+  const { queuePrefix: prefix } = deps.keys;
+  const worker = openItemWorker({ queue, prefix, locks, lockMs, connection, concurrency }, run);
   const restUntilStorage = (): void => {
     restUntil(deps, worker, stopping, () => Promise.resolve()).catch((error: unknown) =>
       deps.log.error({ err: error, lane }, 'lane could not rest'),
@@ -88,9 +79,6 @@ function startLane(
   worker.on('failed', (job, error) =>
     deps.log.error({ err: error, lane, item: job?.id }, 'item failed; the sweep will queue its call again'),
   );
-  worker.on('lockRenewalFailed', (ids: string[]) => {
-    for (const id of ids) worker.cancelJob(id, 'lock lost');
-  });
   return worker;
 }
 
