@@ -75,7 +75,7 @@ const LINES: readonly Line[] = [
       ['deps.ts'],
       ['governor/', 'upstream/', 'spool/', 'webhooks.ts'],
       ['upstream-keys.ts'],
-      ['lane-slots.ts', 'lease.ts', 'item-locks.ts', 'config.ts', 'governor/observation.ts'],
+      ['lane-slots.ts', 'lease.ts', 'item-locks.ts', 'under-way.ts', 'config.ts', 'governor/observation.ts'],
       ['keys-file.ts', 'lane-shares.ts'],
     ],
   },

@@ -29,6 +29,7 @@ import { buildLinkBreaker, type LinkBreaker } from './spool/link-breaker.ts';
 import { buildOwnAnswers, type OwnAnswers } from './spool/own-answers.ts';
 import { PutTimes } from './spool/put-times.ts';
 import { openRoom, type SpoolRoom } from './spool/room.ts';
+import { UnderWay } from './under-way.ts';
 import { openUpstreams, type Upstreams } from './upstream/upstreams.ts';
 import { upstreamKeysOf } from './upstream-keys.ts';
 import { openWebhooks, type Webhooks } from './webhooks.ts';
@@ -70,8 +71,7 @@ export interface Deps {
   readonly slots: LaneSlots;
   /** Bytes of input images held by this process. */
   readonly inputRoom: LaneSlots;
-  /** Names of the attempts sent and not yet settled, for the operator. */
-  readonly underWay: Set<string>;
+  readonly underWay: UnderWay;
   close(): Promise<void>;
 }
 
@@ -168,7 +168,7 @@ export async function openDeps(config: WorkerConfig): Promise<Deps> {
     webhooks,
     slots: new LaneSlots(config.WORKER_CONCURRENCY),
     inputRoom: new LaneSlots(INPUT_ROOM_BYTES),
-    underWay: new Set(),
+    underWay: new UnderWay(),
     async close() {
       breaker.stop();
       governor.close();

@@ -78,11 +78,12 @@ async function within(ms: number, work: Promise<unknown>): Promise<boolean> {
 
 /** Attempts still open become unknown when their calls are taken up again; webhooks still open are sent again. */
 function leaveOpen(deps: Deps): never {
-  if (deps.underWay.size === 0) {
+  const attempts = deps.underWay.names;
+  if (attempts.length === 0) {
     deps.log.warn('worker stopped before all its work was handed back; others take it up');
     process.exit(0);
   }
-  deps.log.error({ attempts: [...deps.underWay] }, 'worker stopped with attempts left open');
+  deps.log.error({ attempts }, 'worker stopped with attempts left open');
   process.exit(1);
 }
 

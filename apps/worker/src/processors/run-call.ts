@@ -72,9 +72,23 @@ async function waitForSlot(deps: Deps, lane: string, signal: AbortSignal): Promi
   }
 }
 
+/**
+ * The job as it is when no attempt of the call is under way in this process: an item whose lock was lost over one comes again, and
+ * a row that is closed then has its call made twice. Until it is settled the item stays here, where nobody else takes it up.
+ */
+async function readSettled(deps: Deps, { jobId, call }: CallItem): Promise<JobRecord | null> {
+  for (;;) {
+    const record = await readJob(deps.redis, deps.keys, jobId);
+    const settled = deps.underWay.endOf({ jobId, call, seq: record?.calls[call]?.open ?? 0 });
+    if (settled === null) return record;
+    deps.log.warn({ jobId, call }, 'its item has come again while an attempt is under way here');
+    await settled;
+  }
+}
+
 /** null when nothing is left for the item to do: an answer in the spool is settled without it. */
 async function readWork(deps: Deps, item: CallItem, token: string): Promise<CallWork | null> {
-  const record = await readJob(deps.redis, deps.keys, item.jobId);
+  const record = await readSettled(deps, item);
   const state = record?.calls[item.call];
   if (!record || !state || state.outcome !== '' || state.spooled !== undefined || record.run !== item.run) {
     if (record && state && state.open > 0 && record.run === item.run) await closeOpen(deps, record, item.call, token);

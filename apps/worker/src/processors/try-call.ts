@@ -182,21 +182,20 @@ async function send(deps: Deps, attempt: SentAttempt, wire: WireRequest): Promis
     { jobId: record.id, call, attempt: attempt.gate.seq, model: record.spec.model, images: attempt.images.length },
     'call sent',
   );
-  deps.metrics.callsInFlight.inc(lane);
-  const name = `${record.id} call ${call} attempt ${attempt.gate.seq}`;
-  deps.underWay.add(name);
-  try {
-    const { permit, gate } = attempt;
-    const result = await deps.upstreams.of(permit.upstreamKey).request(wire, gate.sendBefore);
-    if (result.kind === 'late') return await settleUnsent(deps, attempt);
-    deps.metrics.callDuration.observe(lane, (Date.now() - attempt.startedAt) / 1_000);
-    return result.kind === 'answered'
-      ? await settleAnswer(deps, attempt, result.answer)
-      : await settleFailure(deps, attempt, result);
-  } finally {
-    deps.underWay.delete(name);
-    deps.metrics.callsInFlight.dec(lane);
-  }
+  const { permit, gate } = attempt;
+  return deps.underWay.during({ jobId: record.id, call, seq: gate.seq }, async () => {
+    deps.metrics.callsInFlight.inc(lane);
+    try {
+      const result = await deps.upstreams.of(permit.upstreamKey).request(wire, gate.sendBefore);
+      if (result.kind === 'late') return await settleUnsent(deps, attempt);
+      deps.metrics.callDuration.observe(lane, (Date.now() - attempt.startedAt) / 1_000);
+      return result.kind === 'answered'
+        ? await settleAnswer(deps, attempt, result.answer)
+        : await settleFailure(deps, attempt, result);
+    } finally {
+      deps.metrics.callsInFlight.dec(lane);
+    }
+  });
 }
 
 /**

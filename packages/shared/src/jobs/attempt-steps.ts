@@ -20,6 +20,9 @@
 //   worker stands still      the answer is here or the socket is ready
 //   begin-attempt            an open row, perhaps a request in flight     the next worker of the item: `unknown`, at most one more;
 //                                                                         the sweep, for calls that need no other attempt
+//   the request, and Redis   the lock gone, but the worker lives          the same worker: it takes the lock again before lost items
+//   is away beyond the lock                                               are looked for. An item that comes again to the process
+//                                                                         that has the attempt under way waits for its end
 //   the request, and the     the reply in its socket; another may have    the same worker: it reads the reply, however late, and its
 //   worker stands still      the item by then                             images are kept where the call has none
 //   half the reply, which    the images whose quotes have come            the same worker: they are its answer; the others count

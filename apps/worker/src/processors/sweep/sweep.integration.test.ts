@@ -152,8 +152,13 @@ describe('a call with an attempt open and no item', () => {
   });
 
   test('gets none while somebody holds its lock', async () => {
-    await server.redis.set(itemLockKey(deps.keys, LANE, `${job}-c0`), 'token');
+    const lock = itemLockKey(deps.keys, LANE, `${job}-c0`);
+    await server.redis.set(lock, 'token');
     await missedFor(deps.config.LOCK_DURATION_MS + 1);
+    await sweep(sweepOpenJobs);
+    expect(await hasItem(job)).toBe(false);
+    await server.redis.del(lock); // missed again, but not since then
+    await makeDue(job);
     await sweep(sweepOpenJobs);
     expect(await hasItem(job)).toBe(false);
   });
