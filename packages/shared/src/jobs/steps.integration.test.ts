@@ -229,6 +229,14 @@ describe('the paying gate', () => {
     expect(await beginAttempt(steps, await gateOf(id, 0, { buckets, epoch: 3 }))).toMatchObject({ kind: 'go' });
   });
 
+  test('sends back an attempt of which an image has come late', async () => {
+    const id = await newJob({ calls: [[0, 1]] });
+    await finishAttempt(steps, { ...success(id, 0, 0), callImages: [0, 1] });
+    const gate = await gateOf(id, 0, { callImages: [0, 1] });
+    expect(await beginAttempt(steps, { ...gate, row: { ...gate.row, images: [0, 1] } })).toEqual({ kind: 'stale' });
+    expect(await beginAttempt(steps, { ...gate, row: { ...gate.row, images: [1] } })).toMatchObject({ kind: 'go' });
+  });
+
   test('is shut while the upstream key is paused, but for its probe', async () => {
     const id = await newJob();
     const upstreamKeyHash = steps.keys.upstreamKey(randomUUID());
@@ -361,7 +369,9 @@ describe('the end of an attempt', () => {
     const seq = await begin(id, 0);
     const part: Finish = { ...success(id, 0, seq, [image(0), image(2)]), callImages: [0, 1, 2] };
     expect(await finishAttempt(steps, part)).toMatchObject({ kept: 2, callOutcome: '', jobEnded: null });
-    const rest: Finish = { ...success(id, 0, await begin(id, 0), [image(1)]), callImages: [0, 1, 2] };
+    const row = { run: 1, upstreamKey: 'default', images: [1], upperBoundMicroUsd: 1 };
+    const again = await begin(id, 0, { row });
+    const rest: Finish = { ...success(id, 0, again, [image(1)]), callImages: [0, 1, 2] };
     expect(await finishAttempt(steps, rest)).toMatchObject({
       kept: 1,
       callOutcome: 'succeeded',

@@ -4,7 +4,7 @@
 --       attempt row JSON (without at, outcome), tag of the queue item, this process in the spool room,
 --       JSON of what the call takes of each bucket: {burst, share by meter} in ms, as its permit says
 -- Returns {'go', seq, failed, moderated, unknown before, ms the lock holds if nobody renews it} · {'gone'} no such job · {'done'} the call has its outcome · {'withheld'} cancelled or expired ·
---         {'lost'} the item is another worker's now · {'stale'} a limit stopped, or too much was sent just now: take a new permit ·
+--         {'lost'} the item is another worker's now · {'stale'} a limit stopped, too much was sent just now, or an image has come late: look anew ·
 --         {'spooled'} an earlier attempt's answer waits for storage · {'unknown'} an earlier attempt may have been paid and
 --         must not be repeated · {'no-room'} this process holds no room for the answer any more
 -- A permit says when its call may start, not when it does. Where Redis or a worker stood still all that is overdue comes at once,
@@ -67,6 +67,9 @@ local function step()
     return { ended }
   end
 
+  for _, index in ipairs(row.images) do
+    if redis.call('HEXISTS', job, 'image:' .. index) == 1 then return { 'stale' } end
+  end
   if ARGV[6] ~= '1' and redis.call('HGET', KEYS[3], 'paused') then return { 'stale' } end
   local epoch, stopped_until = 0, 0
   for i = 5, #KEYS do
