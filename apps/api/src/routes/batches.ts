@@ -50,10 +50,7 @@ export function registerBatches(app: App, deps: Deps): void {
       const client = watchClient(deps, request, reply);
       const submission = readSubmission(request, deps);
       return answer(client, reply, async () => {
-        if (submission.dryRun) {
-          const input = await openBatchInput(deps, request.account, submission);
-          return toBatchPlan(deps, request.account, submission, input).finally(() => input.discard());
-        }
+        if (submission.dryRun) return plan(request.account, submission, deps);
         const submitted = await submitOnce(request, client, submission, deps);
         sayEarlier(reply, submitted);
         client.getsFinalReply();
@@ -114,6 +111,16 @@ export function registerBatches(app: App, deps: Deps): void {
       return toListReply(data, page.hasMore);
     },
   );
+}
+
+/** The answer to `dry_run`, of which nothing stays. */
+async function plan(account: string, submission: BatchSubmission, deps: Deps): ReturnType<typeof toBatchPlan> {
+  const input = await openBatchInput(deps, account, submission);
+  try {
+    return await toBatchPlan(deps, account, submission, input);
+  } finally {
+    await input.discard();
+  }
 }
 
 /** Finds the batch this request has made before, or makes it. Throws `idempotency_key_reuse`, and for a wrong input. */
