@@ -2,7 +2,7 @@
 // listed, and is the auditor's to judge; a machine that is only slow has its time.
 import { setTimeout as pause } from 'node:timers/promises';
 import { keysOf } from '@darkroom/shared/base/keys.ts';
-import type { Redis } from 'ioredis';
+import type { World } from './world/world.ts';
 
 const KEYS = keysOf('darkroom');
 const LOOK_EVERY_MS = 100;
@@ -14,17 +14,21 @@ export interface Unrest {
   readonly openJobs: number;
   readonly openBatches: number;
   readonly spooled: number;
+  /** Also those Redis knows nothing of: a late answer of a call that is over. */
+  readonly spoolFiles: number;
   readonly outbox: number;
   /** Webhooks whose next try is due soon or under way; those that wait for a later one are at rest. */
   readonly dueWebhooks: number;
 }
 
+type Place = Pick<World, 'redis' | 'spoolFiles'>;
+
 /** What is left when nothing has changed for `stillMs`, and after `withinMs` in any case; all 0 when it came to rest before. */
-export async function untilRest(redis: Redis, stillMs: number, withinMs: number): Promise<Unrest> {
+export async function untilRest(world: Place, stillMs: number, withinMs: number): Promise<Unrest> {
   const deadline = performance.now() + withinMs;
   let last = { seen: '', at: 0 };
   for (;;) {
-    const unrest = await readUnrest(redis);
+    const unrest = await readUnrest(world);
     const [seen, now] = [JSON.stringify(unrest), performance.now()];
     if (seen !== last.seen) last = { seen, at: now };
     if (isAtRest(unrest) || now - last.at > stillMs || now > deadline) return unrest;
@@ -36,7 +40,7 @@ function isAtRest(unrest: Unrest): boolean {
   return Object.values(unrest).every((count) => count === 0);
 }
 
-async function readUnrest(redis: Redis): Promise<Unrest> {
+async function readUnrest({ redis, spoolFiles }: Place): Promise<Unrest> {
   const soon = Date.now() + SOON_MS;
   const [openJobs, openBatches, spooled, outbox, queued, waiting] = await Promise.all([
     redis.zcard(KEYS.openJobs),
@@ -46,10 +50,10 @@ async function readUnrest(redis: Redis): Promise<Unrest> {
     sizes(redis, `${KEYS.receiver('*')}:queued`),
     sizes(redis, `${KEYS.receiver('*')}:waiting`, soon),
   ]);
-  return { openJobs, openBatches, spooled, outbox, dueWebhooks: queued + waiting };
+  return { openJobs, openBatches, spooled, spoolFiles: spoolFiles(), outbox, dueWebhooks: queued + waiting };
 }
 
-async function sizes(redis: Redis, pattern: string, until: number | '+inf' = '+inf'): Promise<number> {
+async function sizes(redis: World['redis'], pattern: string, until: number | '+inf' = '+inf'): Promise<number> {
   const keys = await redis.keys(pattern.replaceAll(/[{}]/g, '?'));
   const counts = await Promise.all(keys.map((key) => redis.zcount(key, '-inf', until)));
   return counts.reduce((sum, count) => sum + count, 0);

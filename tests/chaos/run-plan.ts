@@ -58,7 +58,7 @@ async function play(world: World, plan: Plan): Promise<{ books: Books; played: P
     await world.simulator.clearFaults();
     await resumeKeys(world);
     world.timeline.note('faults are over');
-    const unrest = await untilRest(world.redis, STILL_MS, REST_WITHIN_MS);
+    const unrest = await untilRest(world, STILL_MS, REST_WITHIN_MS);
     world.timeline.note('at rest', null, { ...unrest });
     await callers.done();
     return { books: await collectBooks(world, plan, callers, followers, unrest), played };

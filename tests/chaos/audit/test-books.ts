@@ -62,7 +62,7 @@ export function goodBooks(): Books {
       { at: START - 500, what: 'live', process: 'worker-1', facts: {} },
       { at: START + 100, what: 'kill', process: 'worker-2', facts: {} },
     ],
-    unrest: { openJobs: 0, openBatches: 0, spooled: 0, outbox: 0, dueWebhooks: 0 },
+    unrest: { openJobs: 0, openBatches: 0, spooled: 0, spoolFiles: 0, outbox: 0, dueWebhooks: 0 },
     system: { problems: [] },
   };
 }

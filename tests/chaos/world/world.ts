@@ -31,6 +31,7 @@ const APIS = ['api-1', 'api-2'] as const;
 const WORKERS = ['worker-1', 'worker-2', 'worker-3'] as const;
 /** Alone on its host, with little room. */
 export const SMALL_SPOOL_WORKER = WORKERS[2];
+const SPOOL = 'spool';
 const SMALL_SPOOL = 'spool-small';
 
 /** Of the upstream: calls take some 0.15 s. */
@@ -71,7 +72,8 @@ export interface World {
   readonly upstreamKeys: UpstreamKeys;
   /** With the operator's key. */
   readonly admin: Api;
-  /** Answers that lie in the small spool. */
+  /** Answers that lie in all spools; and those in the small one. */
+  spoolFiles(): number;
   smallSpoolFiles(): number;
   readonly wire: WireNotes;
   /** SIGKILL, then a new server on the same port and files. */
@@ -167,7 +169,8 @@ async function start(
     log,
     upstreamKeys,
     admin: new Api(`http://127.0.0.1:${front.port}`, ADMIN_KEY),
-    smallSpoolFiles: () => readdirSync(join(directory, SMALL_SPOOL)).filter((file) => file !== 'host-id').length,
+    spoolFiles: () => spoolFilesIn(join(directory, SPOOL)) + spoolFilesIn(join(directory, SMALL_SPOOL)),
+    smallSpoolFiles: () => spoolFilesIn(join(directory, SMALL_SPOOL)),
     wire,
     async crashRedis() {
       timeline.note('kill', 'redis');
@@ -178,10 +181,14 @@ async function start(
   };
 }
 
+function spoolFilesIn(folder: string): number {
+  return readdirSync(folder).filter((file) => file.endsWith('.spool')).length;
+}
+
 /** Two workers share a host's spool, the third is alone and has little room. */
 function spoolOf(name: string, { directory, smallSpoolBytes }: WorldOptions): Env {
   const isAlone = name === SMALL_SPOOL_WORKER;
-  const folder = join(directory, isAlone ? SMALL_SPOOL : 'spool');
+  const folder = join(directory, isAlone ? SMALL_SPOOL : SPOOL);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   return { SPOOL_DIR: folder, ...(isAlone ? { SPOOL_MAX_BYTES: String(smallSpoolBytes) } : {}) };
 }
