@@ -124,7 +124,7 @@ test.each(['delay', 'hand-back'] as const)(
     const underWay = new UnderWay();
     const runs = new Map<number, number>();
     await addItems(30);
-    const worker = await startProcess(30, async ({ data: { call } }, token, lost) => {
+    const worker = await startProcess(30, async ({ data: { call } }, { token, lost }) => {
       const run = (runs.get(call) ?? 0) + 1;
       runs.set(call, run);
       if (run <= 20) {
@@ -145,7 +145,7 @@ test.each(['delay', 'hand-back'] as const)(
 test('a run that has lost its item does not end the renewal of the next one by its own end', async () => {
   const underWay = new UnderWay();
   await addItems(1);
-  const worker = await startProcess(2, async ({ data: { call } }, token, lost) => {
+  const worker = await startProcess(2, async ({ data: { call } }, { token, lost }) => {
     await underWay.stay(call, token, lost);
     return { kind: 'delay', ms: 0 };
   });
@@ -163,7 +163,7 @@ test('a run that has lost its item does not end the renewal of the next one by i
 test('a lock that has run out is taken again while nobody has taken up its item', async () => {
   const underWay = new UnderWay();
   await addItems(1);
-  await startProcess(1, async ({ data: { call } }, token, lost) => {
+  await startProcess(1, async ({ data: { call } }, { token, lost }) => {
     await underWay.stay(call, token, lost);
     return { kind: 'done' };
   });
@@ -178,7 +178,7 @@ test('a lock that has run out is taken again while nobody has taken up its item'
 test('it is not when the item has been taken up meanwhile, nor when it is in line', async () => {
   const underWay = new UnderWay();
   await addItems(2);
-  await startProcess(2, async ({ data: { call } }, token, lost) => {
+  await startProcess(2, async ({ data: { call } }, { token, lost }) => {
     await underWay.stay(call, token, lost);
     return { kind: 'done' };
   });
@@ -196,7 +196,7 @@ test('it is not when the item has been taken up meanwhile, nor when it is in lin
 test('an item whose worker is gone is taken up by another', async () => {
   const underWay = new UnderWay();
   await addItems(1);
-  const run: RunItem = async ({ data: { call } }, token, lost) => {
+  const run: RunItem = async ({ data: { call } }, { token, lost }) => {
     await underWay.stay(call, token, lost);
     return { kind: 'done' };
   };
@@ -211,7 +211,7 @@ test('an item whose worker is gone is taken up by another', async () => {
 test('after Redis was away for longer than a lock, what is under way stays with the process that has it', async () => {
   const underWay = new UnderWay();
   await addItems(3);
-  const run: RunItem = async ({ data: { call } }, token, lost) => {
+  const run: RunItem = async ({ data: { call } }, { token, lost }) => {
     await underWay.stay(call, token, lost);
     return { kind: 'done' };
   };

@@ -20,10 +20,18 @@ export interface HeldItem {
 }
 
 export interface ItemLock {
+  readonly token: string;
   /** Aborts when the item has become another's. */
   readonly lost: AbortSignal;
+  /** On the clock of `performance.now()`: how long it holds at least, as far as its renewals tell. */
+  heldUntil(): number;
   /** Ends the renewal: the item is about to be moved, or done. */
   release(): void;
+}
+
+interface Held {
+  readonly lost: AbortController;
+  until: number;
 }
 
 interface Options {
@@ -39,7 +47,7 @@ interface Options {
 
 export class ItemLocks {
   readonly #options: Options;
-  readonly #held = new Map<HeldItem, AbortController>();
+  readonly #held = new Map<HeldItem, Held>();
   #renewedAt = performance.now();
   #steadySince = performance.now();
   #timer: NodeJS.Timeout | undefined;
@@ -51,9 +59,14 @@ export class ItemLocks {
   }
 
   hold(item: HeldItem): ItemLock {
-    const lost = new AbortController();
-    this.#held.set(item, lost);
-    return { lost: lost.signal, release: () => void this.#held.delete(item) };
+    const held: Held = { lost: new AbortController(), until: Number.NEGATIVE_INFINITY };
+    this.#held.set(item, held);
+    return {
+      token: item.token,
+      lost: held.lost.signal,
+      heldUntil: () => held.until,
+      release: () => void this.#held.delete(item),
+    };
   }
 
   stop(): void {
@@ -73,7 +86,7 @@ export class ItemLocks {
   async #turn(): Promise<void> {
     const { lockMs, lookForLost } = this.#options;
     const askedAt = performance.now();
-    await this.#renew();
+    await this.#renew(askedAt + lockMs);
     const now = performance.now();
     // A lock lasts longer than that from its last renewal on, so without such a gap none has run out.
     if (now - this.#renewedAt > lockMs / 2) this.#steadySince = now;
@@ -81,9 +94,10 @@ export class ItemLocks {
     if (now - this.#steadySince >= lockMs) await lookForLost();
   }
 
-  async #renew(): Promise<void> {
+  async #renew(until: number): Promise<void> {
     const { redis, log, lockMs } = this.#options;
-    const items = [...this.#held.keys()];
+    const held = [...this.#held];
+    const items = held.map(([item]) => item);
     const reply = await runScript(
       redis,
       RENEW,
@@ -92,13 +106,14 @@ export class ItemLocks {
     );
     if (!Array.isArray(reply)) throw new RedisReplyError('renew-locks', 'a list', reply);
     assertNumbers(reply, 0, 'renew-locks');
-    for (const number of reply) {
-      const item = items[number - 1];
-      const lost = item && this.#held.get(item);
-      if (item === undefined || lost === undefined) continue; // it has been released meanwhile
-      this.#held.delete(item);
-      log.warn({ item: item.key }, 'an item under way has become another’s');
-      lost.abort(new DOMException('the lock is lost', 'AbortError'));
+    const lost = new Set(reply);
+    for (const [index, [item, one]] of held.entries()) {
+      if (!lost.has(index + 1)) one.until = until;
+      else if (this.#held.delete(item)) {
+        one.until = Number.NEGATIVE_INFINITY;
+        log.warn({ item: item.key }, 'an item under way has become another’s');
+        one.lost.abort(new DOMException('the lock is lost', 'AbortError'));
+      } // else it has been released meanwhile
     }
   }
 }

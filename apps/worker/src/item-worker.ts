@@ -2,11 +2,10 @@
 import type { CallItem } from '@darkroom/shared/queues/call-queue.ts';
 import { type Job, type Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { type ItemLocks, RENEWALS } from './item-locks.ts';
+import { type ItemLock, type ItemLocks, RENEWALS } from './item-locks.ts';
 import { applyToItem, type ItemEnd } from './verdict.ts';
 
-/** One run of an item; `lost` aborts when the item has become another's. */
-export type RunItem = (job: Job<CallItem>, token: string, lost: AbortSignal) => Promise<ItemEnd>;
+export type RunItem = (job: Job<CallItem>, lock: ItemLock) => Promise<ItemEnd>;
 
 interface Options {
   readonly connection: Redis;
@@ -25,7 +24,7 @@ export function openItemWorker(options: Options, run: RunItem): Worker<CallItem>
   const processor = async (job: Job<CallItem>, token: string | undefined): Promise<void> => {
     if (token === undefined) throw new TypeError(`item ${job.id} has come without a lock`);
     const lock = locks.hold({ key: queue.toKey(job.id ?? ''), token, taken: job.attemptsStarted });
-    const end = await run(job, token, lock.lost).finally(() => lock.release());
+    const end = await run(job, lock).finally(() => lock.release());
     await applyToItem(end, job, token, queue);
   };
   return new Worker<CallItem>(queue.name, processor, {

@@ -7,7 +7,7 @@ import { ITEM_NAME } from '@darkroom/shared/queues/call-queue.ts';
 import type { Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { Deps } from './deps.ts';
-import { ItemLocks } from './item-locks.ts';
+import { type ItemLock, ItemLocks } from './item-locks.ts';
 import { lookForLost, openItemWorker, type RunItem } from './item-worker.ts';
 import { runCall } from './processors/run-call.ts';
 import type { ItemEnd } from './verdict.ts';
@@ -54,11 +54,11 @@ function startLane(
 ): Worker<CallItem> {
   const queue = deps.queues.queue(lane);
   holdConcurrency(deps, lane);
-  const run: RunItem = async (job, token, lost) => {
+  const run: RunItem = async (job, lock) => {
     if (job.name !== ITEM_NAME) throw new TypeError(`no handler for item ${job.name} of lane ${lane}`);
-    const giveUp = AbortSignal.any([stopping, lost]);
+    const giveUp = AbortSignal.any([stopping, lock.lost]);
     const before = resumes.count;
-    const reached = await runOrDelay(deps, job.data, token, giveUp);
+    const reached = await runOrDelay(deps, job.data, lock, giveUp);
     // Something went on meanwhile: what this item was refused for may be over, so the lane doesn't rest because of it.
     const end: ItemEnd =
       reached.kind === 'hand-back' && resumes.count !== before ? { kind: 'hand-back', ms: 0 } : reached;
@@ -103,9 +103,9 @@ function holdConcurrency(deps: Deps, lane: string): void {
 }
 
 /** An error nobody expected (storage away while looking for earlier images, a bug) must not lose the item: again soon. */
-async function runOrDelay(deps: Deps, item: CallItem, token: string, giveUp: AbortSignal): Promise<ItemEnd> {
+async function runOrDelay(deps: Deps, item: CallItem, lock: ItemLock, giveUp: AbortSignal): Promise<ItemEnd> {
   try {
-    return await runCall(deps, item, token, giveUp);
+    return await runCall(deps, item, lock, giveUp);
   } catch (error) {
     if (error instanceof StorageError) deps.breaker.trip(error.message);
     deps.log.error({ err: error, jobId: item.jobId, call: item.call }, 'call could not be worked on');

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Deps } from '../deps.ts';
 import { type LinkHost, openSpoolBench, PIXEL, type SpoolBench, startLinkHost } from '../testing/spool-bench.ts';
 import { drainLocal } from './drain-spool.ts';
-import { runCall } from './run-call.ts';
+import { type HeldLock, runCall } from './run-call.ts';
 import { HOST_PATIENCE_MS } from './spool-answer.ts';
 
 const WAIT = { timeout: 20_000, interval: 20 };
@@ -22,6 +22,10 @@ beforeEach(async () => {
   one = await bench.host('host-1');
 });
 afterEach(() => bench.close());
+
+function heldBy(token: string): HeldLock {
+  return { token, heldUntil: () => Number.POSITIVE_INFINITY };
+}
 
 function fileOf(id: AnswerId, changes: Partial<SpooledAnswer> = {}): SpooledAnswer {
   const images = [0, 1].map((index) => ({ index, revisedPrompt: 'a cat, improved', bytes: PIXEL }));
@@ -76,7 +80,7 @@ describe('a spooled answer', () => {
     await one.spool.write(fileOf(id));
     await bench.takeStorageAway();
     const item = { jobId: id.jobId, call: 0, run: 1 };
-    const take = () => runCall(one, item, 'token', new AbortController().signal);
+    const take = () => runCall(one, item, heldBy('token'), new AbortController().signal);
     expect(await take()).toEqual({ kind: 'storage-away' });
     expect((await bench.job(id)).attempts[0]?.spooled).toMatchObject({ host: one.spool.hostId });
     expect(await take()).toEqual({ kind: 'done' });
@@ -199,7 +203,7 @@ describe('an answer on a host that does not come back', () => {
     expect(await bench.job(id)).toMatchObject({ status: 'failed', images: new Map() });
     await retryJob(one.steps, await bench.job(id));
     const item = { jobId: id.jobId, call: 0, run: 2 };
-    expect(await runCall(one, item, 'token', new AbortController().signal)).toEqual({ kind: 'done' });
+    expect(await runCall(one, item, heldBy('token'), new AbortController().signal)).toEqual({ kind: 'done' });
     expect(await bench.job(id)).toMatchObject({ status: 'completed', attempts: [{ seq: 1 }] });
   });
 
@@ -240,7 +244,7 @@ describe('the late answer of a frozen worker', () => {
     const lock = `${one.keys.queuePrefix}:calls-gpt-image-2:${late.jobId}-c0:lock`;
     await one.redis.set(lock, 'token-3');
     const item = { jobId: late.jobId, call: 0, run: 1 };
-    expect(await runCall(one, item, 'token-3', new AbortController().signal)).toEqual({ kind: 'done' });
+    expect(await runCall(one, item, heldBy('token-3'), new AbortController().signal)).toEqual({ kind: 'done' });
     expect((await bench.job(late)).attempts).toMatchObject([{ outcome: 'succeeded' }, { outcome: 'unknown' }]);
   });
 });

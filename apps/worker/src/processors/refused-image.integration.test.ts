@@ -130,7 +130,8 @@ test('its call’s item buys nothing', async () => {
   const id = await bench.send(one);
   await one.spool.write(fileOf(id));
   await refuse(id);
-  const take = () => runCall(one, { jobId: id.jobId, call: 0, run: 1 }, 'token', new AbortController().signal);
+  const lock = { token: 'token', heldUntil: () => Number.POSITIVE_INFINITY };
+  const take = () => runCall(one, { jobId: id.jobId, call: 0, run: 1 }, lock, new AbortController().signal);
   expect([await take(), await take()]).toEqual([{ kind: 'storage-away' }, { kind: 'done' }]);
 });
 

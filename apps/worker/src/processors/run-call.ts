@@ -9,6 +9,7 @@ import { readJob } from '@darkroom/shared/jobs/store.ts';
 import type { CallItem } from '@darkroom/shared/queues/call-queue.ts';
 import type { Deps } from '../deps.ts';
 import type { Permit } from '../governor/governor.ts';
+import type { ItemLock } from '../item-locks.ts';
 import { roomOf } from '../spool/room.ts';
 import type { ItemEnd } from '../verdict.ts';
 import { closeOpen, endLost } from './lost-attempt.ts';
@@ -24,6 +25,9 @@ export interface CallWork {
   /** The item's place in its lane. */
   readonly tag: number;
 }
+
+/** The lock of the item. */
+export type HeldLock = Pick<ItemLock, 'token' | 'heldUntil'>;
 
 /** A request that has gone out. */
 export interface SentAttempt {
@@ -42,7 +46,8 @@ export type NextStep = { readonly kind: 'again'; readonly largest?: number } | I
 const SLOT_WAIT_MS = 1_000;
 const DONE: ItemEnd = { kind: 'done' };
 
-export async function runCall(deps: Deps, item: CallItem, token: string, signal: AbortSignal): Promise<ItemEnd> {
+export async function runCall(deps: Deps, item: CallItem, lock: HeldLock, signal: AbortSignal): Promise<ItemEnd> {
+  const { token } = lock;
   let work = await readWork(deps, item, token);
   const spooled = work === null ? 'nothing' : await recoverSpooled(deps, work);
   if (spooled === 'away') return { kind: 'storage-away' };
@@ -56,7 +61,7 @@ export async function runCall(deps: Deps, item: CallItem, token: string, signal:
   // What was read is still the newest, unless time has gone by since, or something was recovered.
   const isFresh = atOnce !== null && work.record.attempts.every(({ call }) => call !== item.call);
   try {
-    return await workOff(deps, item, isFresh ? work : null, token, signal);
+    return await workOff(deps, item, isFresh ? work : null, lock, signal);
   } finally {
     slot.free();
   }
@@ -103,14 +108,14 @@ async function workOff(
   deps: Deps,
   item: CallItem,
   first: CallWork | null,
-  token: string,
+  lock: HeldLock,
   signal: AbortSignal,
 ): Promise<ItemEnd> {
   let largest = Number.POSITIVE_INFINITY;
   for (let work = first; ; work = null) {
-    work ??= await readWork(deps, item, token);
+    work ??= await readWork(deps, item, lock.token);
     if (work === null) return DONE;
-    const step = await tryInRoom(deps, work, work.missing.slice(0, largest), token, signal);
+    const step = await tryInRoom(deps, work, work.missing.slice(0, largest), lock, signal);
     if (step.kind !== 'again') return step;
     largest = step.largest ?? largest;
   }
@@ -124,7 +129,7 @@ async function tryInRoom(
   deps: Deps,
   work: CallWork,
   images: readonly number[],
-  token: string,
+  lock: HeldLock,
   signal: AbortSignal,
 ): Promise<NextStep> {
   if (deps.breaker.isOpen) return { kind: 'storage-away' };
@@ -133,7 +138,7 @@ async function tryInRoom(
   const room = await deps.room.take(lane, roomOf(body, images.length));
   if (room === null) return { kind: 'spool-full' };
   try {
-    return await tryCall(deps, work, images, token, signal);
+    return await tryCall(deps, work, images, lock, signal);
   } finally {
     room.free();
   }

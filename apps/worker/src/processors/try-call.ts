@@ -15,7 +15,7 @@ import { prepareRequest, type WireRequest } from '../upstream/prepare-request.ts
 import type { ItemEnd } from '../verdict.ts';
 import { onlyKeyFor } from './only-key.ts';
 import { readInputs } from './read-inputs.ts';
-import type { CallWork, NextStep, SentAttempt } from './run-call.ts';
+import type { CallWork, HeldLock, NextStep, SentAttempt } from './run-call.ts';
 import { settleAnswer } from './settle-answer.ts';
 import { settleFailure } from './settle-failure.ts';
 import { settleLostInput } from './settle-lost-input.ts';
@@ -35,7 +35,7 @@ export async function tryCall(
   deps: Deps,
   work: CallWork,
   images: readonly number[],
-  token: string,
+  lock: HeldLock,
   signal: AbortSignal,
 ): Promise<NextStep> {
   const { spec } = work.record;
@@ -59,7 +59,7 @@ export async function tryCall(
       deps.log.warn({ jobId: work.record.id, call: work.call, reason: inputs.reason }, 'input images have to wait');
       return { kind: 'delay', ms: AFTER_STORAGE_ERROR_MS };
     case 'lost':
-      await settleLostInput(deps, work, token, inputs.error);
+      await settleLostInput(deps, work, lock.token, inputs.error);
       return DONE;
     case 'read':
       break;
@@ -67,7 +67,7 @@ export async function tryCall(
   try {
     const asked = { operation: spec.sentAs, body: spec.body, images: images.length, inputs: inputsOf(spec) };
     const wire = prepareRequest(asked, inputs.bytesOf, () => inputs.free());
-    return await takePermit(deps, work, { images, ask, wire }, token, signal);
+    return await takePermit(deps, work, { images, ask, wire }, lock, signal);
   } finally {
     inputs.free();
   }
@@ -83,7 +83,7 @@ async function takePermit(
   deps: Deps,
   work: CallWork,
   { images, ask, wire }: ReadyRequest,
-  token: string,
+  lock: HeldLock,
   signal: AbortSignal,
 ): Promise<NextStep> {
   const { spec } = work.record;
@@ -105,7 +105,7 @@ async function takePermit(
     return { kind: 'links-away' };
   }
   deps.metrics.permitWait.observe({ model: spec.lane }, (performance.now() - asked) / 1_000);
-  const gate = await passGate(deps, work, images, permit, token).catch(async (error: unknown) => {
+  const gate = await passGate(deps, work, images, permit, lock.token).catch(async (error: unknown) => {
     await permit.giveBack('used');
     throw error;
   });
@@ -122,7 +122,7 @@ async function takePermit(
     }
     return gate.kind === 'stale' ? { kind: 'again' } : DONE;
   }
-  return send(deps, { work, gate, images, permit, startedAt: Date.now() }, wire);
+  return send(deps, { work, gate, images, permit, startedAt: Date.now() }, wire, lock);
 }
 
 /** A call that waits for one upstream key waits alone: its lane goes on under the others. One that is too large is cut at once. */
@@ -175,7 +175,7 @@ function imagesOf({ record, call }: CallWork): readonly number[] {
   return record.spec.calls[call] ?? [];
 }
 
-async function send(deps: Deps, attempt: SentAttempt, wire: WireRequest): Promise<NextStep> {
+async function send(deps: Deps, attempt: SentAttempt, wire: WireRequest, lock: HeldLock): Promise<NextStep> {
   const { record, call } = attempt.work;
   const lane = { model: record.spec.lane };
   deps.log.info(
@@ -186,7 +186,8 @@ async function send(deps: Deps, attempt: SentAttempt, wire: WireRequest): Promis
   return deps.underWay.during({ jobId: record.id, call, seq: gate.seq }, async () => {
     deps.metrics.callsInFlight.inc(lane);
     try {
-      const result = await deps.upstreams.of(permit.upstreamKey).request(wire, gate.sendBefore);
+      const isOurs = (): boolean => performance.now() < Math.max(gate.sendBefore, lock.heldUntil());
+      const result = await deps.upstreams.of(permit.upstreamKey).request(wire, gate.sendBefore, isOurs);
       if (result.kind === 'late') return await settleUnsent(deps, attempt);
       deps.metrics.callDuration.observe(lane, (Date.now() - attempt.startedAt) / 1_000);
       return result.kind === 'answered'

@@ -24,20 +24,27 @@ function base64Length(bytes: number): number {
 
 /**
  * The parts as one body, to be read once: each is taken out of `parts` before it is sent. `whenTaken` is called when the
- * last one has been taken. A short text goes as it is, in one packet with its headers.
+ * last one has been taken; that one is only given while `mayEnd`. A short text goes as it is, in one packet with its headers.
  */
-export function bodyOf(parts: BodyPart[], whenTaken: () => void): Uint8Array | Iterable<Uint8Array> {
+export function bodyOf(
+  parts: BodyPart[],
+  whenTaken: () => void,
+  mayEnd = (): boolean => true,
+): Uint8Array | Iterable<Uint8Array> {
   const [only] = parts;
   if (only === undefined || parts.length > 1 || only.isBase64 || only.bytes.length > SLICE_BYTES) {
-    return slicesOf(parts, whenTaken);
+    return slicesOf(parts, whenTaken, mayEnd);
   }
   parts.shift();
   whenTaken();
   return only.bytes;
 }
 
-function* slicesOf(parts: BodyPart[], whenTaken: () => void): Generator<Uint8Array> {
-  for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+function* slicesOf(parts: BodyPart[], whenTaken: () => void, mayEnd: () => boolean): Generator<Uint8Array> {
+  for (;;) {
+    if (parts.length === 1 && !mayEnd()) throw new DOMException('the rest may not be sent any more', 'AbortError');
+    const part = parts.shift();
+    if (part === undefined) break;
     for (let from = 0; from < part.bytes.length; from += SLICE_BYTES) {
       const slice = part.bytes.subarray(from, from + SLICE_BYTES);
       yield part.isBase64 ? toBase64(slice) : slice;

@@ -38,10 +38,10 @@ export type UpstreamResult =
 
 export interface Upstream {
   /**
-   * Sends a request, once, and only before `sendBefore` (on the clock of `performance.now()`). Never rejects for what the
-   * upstream or the network does.
+   * Sends a request, once, and only before `sendBefore` (on the clock of `performance.now()`); one of several parts not to its
+   * end unless `mayEnd`. Never rejects for what the upstream or the network does.
    */
-  request(wire: WireRequest, sendBefore?: number): Promise<UpstreamResult>;
+  request(wire: WireRequest, sendBefore?: number, mayEnd?: () => boolean): Promise<UpstreamResult>;
   close(): Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
   const receive = (head: ReplyHead): Inflow =>
     new Inflow(head, isAnswer(head.status) ? new ReadingTurn(readers) : null);
 
-  const send = (wire: WireRequest, sendBefore: number): Exchange<Inflow> =>
+  const send = (wire: WireRequest, sendBefore: number, mayEnd?: () => boolean): Exchange<Inflow> =>
     new Exchange(
       agent,
       {
@@ -75,7 +75,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
           // With its length said, a stream is not sent chunked, which not every gateway takes.
           'content-length': String(wire.lengthBytes),
         },
-        body: wire.take(),
+        body: wire.take(mayEnd),
         timeoutMs: options.callTimeoutMs,
         sendBefore,
       },
@@ -83,8 +83,8 @@ export function openUpstream(options: UpstreamOptions): Upstream {
     );
 
   return {
-    async request(wire, sendBefore = Number.POSITIVE_INFINITY) {
-      const exchange = send(wire, sendBefore);
+    async request(wire, sendBefore = Number.POSITIVE_INFINITY, mayEnd) {
+      const exchange = send(wire, sendBefore, mayEnd);
       try {
         const { head, receiver, broken } = await exchange.reply;
         if (!isAnswer(head.status)) return await toRefusal(head, receiver, wire, options.apiKey);

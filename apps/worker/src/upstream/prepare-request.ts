@@ -15,8 +15,8 @@ export interface WireRequest {
   readonly path: string;
   readonly contentType: string;
   readonly lengthBytes: number;
-  /** The body, once. Input images are let go while they are sent. */
-  take(): Uint8Array | Iterable<Uint8Array>;
+  /** The body, once. Of several parts the last is only given out while `mayEnd` says so; else reading throws. Input images are let go while they are sent. */
+  take(mayEnd?: () => boolean): Uint8Array | Iterable<Uint8Array>;
   /** Whether the last part of the body has been taken to be sent; until then no whole request can have arrived. */
   isTaken(): boolean;
 }
@@ -47,7 +47,7 @@ export function prepareRequest(asked: Asked, bytesOf: BytesOf, whenSent: () => v
     path: PATHS[asked.operation],
     contentType,
     lengthBytes: lengthOf(parts),
-    take: () => bodyOf(parts, whenSent),
+    take: (mayEnd) => bodyOf(parts, whenSent, mayEnd),
     isTaken: () => parts.length === 0,
   };
 }

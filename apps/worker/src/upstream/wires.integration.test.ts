@@ -1,5 +1,5 @@
 // Every wire against the simulator, which refuses what OpenAI refuses: parts without their true type, fields a form lacks.
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { UpstreamBody } from '@darkroom/shared/models/price.ts';
 import type { Operation } from '@darkroom/shared/models/rules.ts';
@@ -98,9 +98,9 @@ describe('the upstream takes', () => {
   });
 });
 
-describe('the upstream refuses', () => {
-  const errorOf = (result: UpstreamResult) => (result.kind === 'failed' ? result.error : null);
+const errorOf = (result: UpstreamResult) => (result.kind === 'failed' ? result.error : null);
 
+describe('the upstream refuses', () => {
   test('a variation today: the endpoint is gone', async () => {
     await kit.control('POST', '/settings', { reality: 'today' });
     const result = await upstream.request(wireOf('variation', { model: 'dall-e-2' }, 1, { ...NONE, images: [square] }));
@@ -124,6 +124,35 @@ describe('the upstream refuses', () => {
     const result = await impatient.request(wireOf('edit', EDIT, 1, { ...NONE, images: [large] }));
     expect(errorOf(result)).toMatchObject({ verdict: 'final', status: 413 });
   });
+});
+
+test('a request is not sent to its end once it may not be, and counts as not sent whole', async () => {
+  const { promise: isBegun, resolve: begin } = Promise.withResolvers<IncomingMessage>();
+  let isWhole = false;
+  const server = createServer((request) => {
+    request
+      .on('error', () => undefined)
+      .on('end', () => {
+        isWhole = true;
+      });
+    begin(request);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  open.push(server);
+  const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`;
+  const slow = openUpstream({ apiKey: 'sk-test', baseUrl, callTimeoutMs: 10_000 });
+  open.push(slow);
+  let mayEnd = true;
+  const large = input(Buffer.alloc(20 * MEGABYTE), 'image/png');
+  const wire = wireOf('edit', EDIT, 1, { ...NONE, images: [large] });
+  const result = slow.request(wire, Number.POSITIVE_INFINITY, () => mayEnd);
+  const request = await isBegun; // nothing of its body is read, so that it can't be sent at once
+  mayEnd = false;
+  request.resume();
+  const error = errorOf(await result);
+  expect(error).toMatchObject({ verdict: 'retry', code: 'upstream_unreachable' });
+  expect(error?.message).toContain('not sent whole');
+  expect(isWhole).toBe(false);
 });
 
 test('an image is let go once it has been sent, however long the reply takes', async () => {
