@@ -12,8 +12,8 @@ const KINDS: Readonly<Record<string, { include: string; file: string; timeoutMs:
 /** For `expect.poll`, ms: it ends when the fact holds, and vitest's second is soon over on a busy machine. */
 const POLL_MS = 10_000;
 
-/** These take longest by far: at the end they alone would have to be waited for. */
-const LONGEST = /chaos-(?:first|second)\.e2e\.test\.ts$/;
+/** These take longest by far, or wait for long: at the end they alone would have to be waited for. */
+const LONGEST = /(?:chaos-(?:first|second)|probe|links|redis-away|lost-attempt)\.e2e\.test\.ts$/;
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
