@@ -51,6 +51,7 @@ export class ItemLocks {
   #renewedAt = performance.now();
   #steadySince = performance.now();
   #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<unknown> | null = null;
   #isStopped = false;
 
   constructor(options: Options) {
@@ -84,14 +85,26 @@ export class ItemLocks {
   }
 
   async #turn(): Promise<void> {
-    const { lockMs, lookForLost } = this.#options;
+    const { lockMs } = this.#options;
     const askedAt = performance.now();
     await this.#renew(askedAt + lockMs);
     const now = performance.now();
     // A lock lasts longer than that from its last renewal on, so without such a gap none has run out.
     if (now - this.#renewedAt > lockMs / 2) this.#steadySince = now;
     this.#renewedAt = askedAt;
-    if (now - this.#steadySince >= lockMs) await lookForLost();
+    if (now - this.#steadySince >= lockMs) this.#look();
+  }
+
+  /** Beside the renewals, which must not wait for it: it asks over another connection. One at a time. */
+  #look(): void {
+    this.#looking ??= this.#options
+      .lookForLost()
+      .catch((error: unknown) =>
+        this.#options.log.warn({ err: error }, 'items of dead workers could not be looked for'),
+      )
+      .finally(() => {
+        this.#looking = null;
+      });
   }
 
   async #renew(until: number): Promise<void> {

@@ -40,9 +40,9 @@ end
 
 -- What the call would get under a key, and after how many ms.
 local function look_at(key)
-  local pause = redis.call('HMGET', key.hash, 'paused', 'probeAt', 'probingUntil', 'failures', 'asideUntil', 'asideMs')
-  key.failures, key.aside_ms = tonumber(pause[4] or 0), tonumber(pause[6] or 0)
-  key.aside = math.max(0, tonumber(pause[5] or 0) - now)
+  local pause = redis.call('HMGET', key.hash, 'paused', 'probeAt', 'probingUntil', 'asideUntil', 'asideMs')
+  key.aside_ms = tonumber(pause[5] or 0)
+  key.aside = math.max(0, tonumber(pause[4] or 0) - now)
   key.is_aside = key.aside > 0 and key.aside <= LONGEST_ASIDE_MS
   key.start, key.is_probe, key.most = now, pause[1] and 1 or 0, weights.images
   local more = 0
@@ -113,7 +113,7 @@ if best.most < weights.images and weights.images > 1 then return { 'too-large', 
 if ARGV[1] == '' then return { 'permit', best.wait, best.number, best.is_probe, '' } end
 
 local lease_until = now + best.wait + lease_ms
-local receipt = { at = now, start = best.start, failures = best.failures, buckets = {} }
+local receipt = { at = now, start = best.start, buckets = {} }
 for i, limit in ipairs(best.limits) do
   receipt.buckets[i] = take(limit.b, limit.told, weights, best.start, now)
   redis.call('ZADD', limit.leases, lease_until, ARGV[1])

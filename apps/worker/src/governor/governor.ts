@@ -195,7 +195,7 @@ export async function openGovernor({ redis, keys, upstreamKeys, onError }: Gover
     // Nothing is set aside where there is nothing else.
     noteFailure: async (permit, hasReplied) =>
       upstreamKeys.length === 1 ? 0 : noteFailure(redis, keys, permit, hasReplied),
-    forgetFailures: (permit) => forgetFailures(redis, keys, permit),
+    forgetFailures: async (permit) => (upstreamKeys.length === 1 ? undefined : forgetFailures(redis, keys, permit)),
     toldConcurrency(model) {
       const told = upstreamKeys.map(({ limits }) => limits[model]?.concurrency ?? Number.POSITIVE_INFINITY);
       const sum = told.reduce((all, one) => all + one, 0);

@@ -116,6 +116,17 @@ describe('a key that answers with 5xx', () => {
     expect(await keysOf(governor, 3)).toEqual(['b', 'b', 'b']);
   });
 
+  test('is not when a call from before the failures was answered', async () => {
+    const governor = await kit.openWith({ a: {}, b: {} }, prefix);
+    const before = await under(governor, 'a');
+    for (let times = 0; times < 4; times += 1) {
+      await fail(governor, await under(governor, 'a'), true);
+      await governor.forgetFailures(before);
+    }
+    await before.giveBack('used');
+    expect(await keysOf(governor, 2)).toEqual(['a', 'b']);
+  });
+
   test('is not when another reply came between', async () => {
     const governor = await kit.openWith({ a: {}, b: {} }, prefix);
     for (let times = 0; times < 4; times += 1) {

@@ -13,8 +13,7 @@ export async function noteFailure(redis: Redis, keys: Keys, permit: UsedPermit, 
   return (await runScript(redis, NOTE_FAILURE, [hash], [permit.receipt.at, hasReplied ? 1 : 0])) as number;
 }
 
-/** The key has replied. No round trip when nothing was wrong as the permit was taken. */
-export async function forgetFailures(redis: Redis, keys: Keys, { limits, receipt }: UsedPermit): Promise<void> {
-  if (receipt.failures === 0) return;
+/** The key has replied, to whichever call: also to one from before the failures. */
+export async function forgetFailures(redis: Redis, keys: Keys, { limits }: UsedPermit): Promise<void> {
   await redis.hdel(keys.upstreamKey(limits.key.name), 'failures', 'failedAt', 'asideUntil', 'asideMs');
 }

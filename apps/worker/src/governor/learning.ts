@@ -30,8 +30,6 @@ export interface Receipt {
   /** When it was taken, and when its call may start; ms of Redis' clock. */
   readonly at: number;
   readonly start: number;
-  /** How often in a row calls under the upstream key had failed because of it. */
-  readonly failures: number;
   readonly buckets: readonly ({ readonly epoch: number } & Omit<GateBucket, 'hash'>)[];
 }
 

@@ -34,9 +34,9 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function open(burstSeconds: number): Promise<Governor> {
+async function open(burstSeconds: number, perMinute = PER_MINUTE): Promise<Governor> {
   governor?.close();
-  const limits = { [MODEL]: told({ images_per_minute: PER_MINUTE, burst_seconds: burstSeconds }) };
+  const limits = { [MODEL]: told({ images_per_minute: perMinute, burst_seconds: burstSeconds }) };
   const upstreamKeys = [{ name: 'default', host: 'one.test', limits }];
   governor = await openGovernor({
     redis,
@@ -154,6 +154,15 @@ test('when a full bucket waits beside what is overdue, both together are held to
   expect(sent).toBeLessThanOrEqual((5_000 * PER_MINUTE) / 60_000);
   expect(sent).toBeGreaterThanOrEqual(overdue.length - 1);
 });
+
+test('calls that take much of the limit sleep until there is room for them, and do not ask again and again', async () => {
+  const permits = await open(5, 20);
+  const overdue = (await takeAll(permits)).filter(({ permit }) => permit.waitMs > 0);
+  expect(overdue.length).toBe(2);
+  await pass(20_000);
+  const sent = await Promise.all(overdue.map(({ permit, jobId }) => sendAsWorker(permits, permit, jobId)));
+  expect(Math.max(...sent.map(({ stale }) => stale))).toBeLessThanOrEqual(1);
+}, 30_000);
 
 test('a permit that comes too late is taken anew for when there is room, and its share is not lost', async () => {
   const permits = await open(0);

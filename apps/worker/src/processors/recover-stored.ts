@@ -54,6 +54,7 @@ export async function recoverStored(deps: Deps, work: CallWork): Promise<boolean
   return finished.callOutcome !== '';
 }
 
-function mayHaveStored(attempt: AttemptRow): boolean {
-  return attempt.outcome === null || attempt.outcome === 'unknown' || attempt.outcome === 'succeeded';
+/** One whose end its own worker saw has stored nothing unless it succeeded; what lies there is of another attempt. */
+function mayHaveStored({ outcome, endedAt }: AttemptRow): boolean {
+  return outcome === null || outcome === 'succeeded' || (outcome === 'unknown' && endedAt === undefined);
 }

@@ -1,7 +1,7 @@
 // Images of a spooled answer that a worker has put into storage before it died, and could not record any more.
 import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import { noteAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
+import { finishAttempt, noteAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { JobRecord, SpooledAnswerRow } from '@darkroom/shared/jobs/record.ts';
 import { type AnswerId, listSpooled, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -9,6 +9,7 @@ import type { Deps } from '../deps.ts';
 import { type LinkHost, openSpoolBench, PIXEL, type SpoolBench, startLinkHost } from '../testing/spool-bench.ts';
 import { drainRest } from './drain-links.ts';
 import { storeImage } from './keep-image.ts';
+import { recoverStored } from './recover-stored.ts';
 import { HOST_PATIENCE_MS } from './spool-answer.ts';
 
 const WAIT = { timeout: 20_000, interval: 20 };
@@ -149,4 +150,22 @@ describe('bytes', () => {
     bench.drain(one);
     await until(id, 'completed');
   });
+});
+
+test('an image that another attempt has stored is not told as that of one which ended without', async () => {
+  const id = await bench.send(one);
+  await finishAttempt(one.steps, {
+    ...id,
+    outcome: 'unknown',
+    facts: { code: 'outcome_unknown' },
+    count: 'unknown',
+    isFinal: false,
+    error: null,
+    images: [],
+    callImages: [0, 1],
+  });
+  const record = await bench.job(id);
+  await store(id, [0, 1]); // by a later attempt, of which whoever read the record knows nothing
+  expect(await recoverStored(two, { record, call: 0, missing: [0, 1], tag: 0 })).toBe(false);
+  expect((await bench.job(id)).attempts).toMatchObject([{ outcome: 'unknown' }]);
 });

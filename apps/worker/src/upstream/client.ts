@@ -33,7 +33,7 @@ export interface UpstreamAnswer extends ImagesReply {
 export type UpstreamResult =
   | { readonly kind: 'answered'; readonly answer: UpstreamAnswer }
   | { readonly kind: 'failed'; readonly error: ServiceError; readonly observation: Observation | null }
-  /** Not sent: `sendBefore` had come. */
+  /** Not sent, or not to its end: `sendBefore` had come, or `mayEnd` said no. */
   | { readonly kind: 'late' };
 
 export interface Upstream {
@@ -60,7 +60,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
   const receive = (head: ReplyHead): Inflow =>
     new Inflow(head, isAnswer(head.status) ? new ReadingTurn(readers) : null);
 
-  const send = (wire: WireRequest, sendBefore: number, mayEnd?: () => boolean): Exchange<Inflow> =>
+  const send = (wire: WireRequest, sendBefore: number, mayEnd: () => boolean): Exchange<Inflow> =>
     new Exchange(
       agent,
       {
@@ -84,7 +84,11 @@ export function openUpstream(options: UpstreamOptions): Upstream {
 
   return {
     async request(wire, sendBefore = Number.POSITIVE_INFINITY, mayEnd) {
-      const exchange = send(wire, sendBefore, mayEnd);
+      let isHeldBack = false;
+      const exchange = send(wire, sendBefore, () => {
+        isHeldBack = mayEnd?.() === false;
+        return !isHeldBack;
+      });
       try {
         const { head, receiver, broken } = await exchange.reply;
         if (!isAnswer(head.status)) return await toRefusal(head, receiver, wire, options.apiKey);
@@ -94,7 +98,7 @@ export function openUpstream(options: UpstreamOptions): Upstream {
         });
         return { kind: 'answered', answer };
       } catch (error) {
-        if (exchange.wasLate) return { kind: 'late' };
+        if (exchange.wasLate || isHeldBack) return { kind: 'late' };
         if (error instanceof ServiceError)
           return { kind: 'failed', error: withoutKey(error, options.apiKey), observation: null };
         const mayBeWhole = exchange.wasAnswered || wire.isTaken();

@@ -138,8 +138,8 @@ export function toBatchRecord(reply: unknown, id: string): BatchRecord | null {
     outputTokens: count('outputTokens'),
     problems: JSON.parse(hash['problems'] ?? '[]') as BatchProblem[],
     ending: (hash['ending'] ?? null) as BatchStatus | null,
-    outputFileId: hash['outputFileId'] || null,
-    errorFileId: hash['errorFileId'] || null,
+    outputFileId: hash['outputFileId'] ?? null,
+    errorFileId: hash['errorFileId'] ?? null,
     sequence: count('sequence'),
     lastEvent: hash['event'] ?? null,
   };

@@ -85,20 +85,20 @@ export async function createBatch(
   return { kind, id: readId(known, 'create-batch') };
 }
 
-/** Moves a batch on, with fields of its hash; false when it was not in `from`, or in another run. */
+/** Moves a batch on, with fields of its hash (null: none any more); false when it was not in `from`, or in another run. */
 export async function moveBatch(
   steps: BatchSteps,
   { id, run }: Pick<BatchRecord, 'id' | 'run'>,
   from: BatchStatus,
   to: BatchStatus,
-  fields: Readonly<Record<string, string | number>> = {},
+  fields: Readonly<Record<string, string | number | null>> = {},
 ): Promise<boolean> {
   const retention = Number.isFinite(steps.retentionMs) ? steps.retentionMs : 0;
   const reply = await runScript(
     steps.redis,
     MOVE,
     [steps.keys.batch(id)],
-    [from, run, to, retention, ...Object.entries(fields).flat()],
+    [from, run, to, retention, ...Object.entries(fields).flatMap(([name, value]) => [name, value ?? ''])],
   );
   return readFlag(reply, 'move-batch');
 }

@@ -470,6 +470,19 @@ describe('cancel', () => {
     ]);
   });
 
+  test('tells a call that was sent and failed by what the upstream said', async () => {
+    const id = await newJob();
+    const [first, second] = [await begin(id, 0), await begin(id, 1)];
+    const error = { code: 'server_error', status: 500, message: 'Oh.' };
+    const failed = { outcome: 'failed', facts: { status: 500 }, count: 'failed', isFinal: false, error } as const;
+    await finishAttempt(steps, failure(id, 0, first, failed)); // waits to be sent again
+    await withholdCalls(steps, id, 2, 'cancelled');
+    await finishAttempt(steps, failure(id, 1, second, failed));
+    const ended = await job(id);
+    expect(ended.status).toBe('cancelled');
+    expect(ended.calls.map((call) => call.error)).toEqual([error, error]);
+  });
+
   test('that comes when every call is under way and succeeds leaves a completed job', async () => {
     const id = await newJob({ calls: [[0]] });
     const seq = await begin(id, 0);

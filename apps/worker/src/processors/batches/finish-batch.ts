@@ -62,8 +62,8 @@ export async function finishBatch(deps: Deps, record: BatchRecord, stop: AbortSi
     total: writing.counts.output + writing.counts.errors,
     completed: writing.counts.output,
     failed: writing.counts.errors,
-    outputFileId: outputFileId ?? '',
-    errorFileId: errorFileId ?? '',
+    outputFileId,
+    errorFileId,
   });
   deps.log.info({ batchId: record.id, status: ending, ...writing.counts, ms: Date.now() - startedAt }, 'batch ended');
   return moved;

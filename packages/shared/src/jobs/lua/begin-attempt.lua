@@ -17,7 +17,8 @@ local UNEVEN_MS = 250
 local LARGEST_SHARE_MS = 60000
 
 -- Notes in the buckets that the call goes out now. False when one of them has no room: nothing is noted then, but that the
--- bucket, from which permits are taken, is no less empty than what was sent left it.
+-- bucket, from which permits are taken, is no less empty than what was sent left it, also when this call's permit is given back:
+-- so that the next one is for when there is room.
 local function send_under_limits(now)
   local changes, has_room = {}, true
   for i, take in ipairs(cjson.decode(ARGV[10])) do
@@ -33,13 +34,16 @@ local function send_under_limits(now)
     end
   end
   for _, change in ipairs(changes) do
-    local line = has_room and change.after or change.sent
-    local flat = has_room and { 'sent.' .. change.meter, string.format('%.3f', line) } or {}
-    -- A little behind is no matter, and what is given back would not be found any more.
-    if line - change.tat > (has_room and UNEVEN_MS or 0) then
-      flat[#flat + 1], flat[#flat + 2] = 'tat.' .. change.meter, string.format('%.3f', line)
+    local meter, after, tat = change.meter, change.after, change.tat
+    if has_room then
+      redis.call('HSET', change.key, 'sent.' .. meter, string.format('%.3f', after))
+      -- A little behind is no matter, and what is given back would not be found any more.
+      if after - tat > UNEVEN_MS then redis.call('HSET', change.key, 'tat.' .. meter, string.format('%.3f', after)) end
+    elseif tat < after then
+      -- Neither where a permit left it, nor with slack: nothing is given back of it (bucket.lua).
+      redis.call('HSET', change.key, 'tat.' .. meter, string.format('%.3f', math.max(tat, change.sent) + 0.001),
+        'slack.' .. meter, 0, 'slackBefore.' .. meter, 0)
     end
-    if #flat > 0 then redis.call('HSET', change.key, unpack(flat)) end
   end
   return has_room
 end

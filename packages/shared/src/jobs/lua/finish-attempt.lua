@@ -48,6 +48,7 @@ local function step()
   end
   if is_current and ARGV[5] ~= '' then call[ARGV[5]] = call[ARGV[5]] + 1 end
 
+  if ARGV[7] ~= '' then call.error = cjson.decode(ARGV[7]) end
   local whole = true
   for _, index in ipairs(cjson.decode(ARGV[9])) do
     if redis.call('HEXISTS', job, 'image:' .. index) == 0 then whole = false end
@@ -57,14 +58,13 @@ local function step()
     close_call(k, call, 'succeeded', nil)
     ended = settle(tonumber(ARGV[10]))
   elseif is_current and ARGV[6] ~= '' and not is_spooled(call) then
-    close_call(k, call, ARGV[6], cjson.decode(ARGV[7]))
+    close_call(k, call, ARGV[6], call.error)
     ended = settle(tonumber(ARGV[10]))
   elseif (was_open or was_spooled) and call.open == 0 and not is_spooled(call) and withhold_if_over(k, call) then
     -- Nothing of it is under way any more: what is left would only wait for a permit to be withheld at the gate.
     ended = settle(tonumber(ARGV[10]))
   else
     if was_open and kept == 0 and state.lane then note_refused(root .. ':lane:' .. state.lane, #attempt.images, attempt.at) end
-    if ARGV[7] ~= '' then call.error = cjson.decode(ARGV[7]) end
     write_call(k, call)
   end
   return { kept, call.outcome, ended }

@@ -135,10 +135,11 @@ local function close_call(k, call, outcome, err)
   return true
 end
 
--- Why a call that is withheld has no image. One that was sent, with an outcome nobody knows, may have been paid: it must not
--- be told as never requested.
+-- Why a call that is withheld has no image. One that was sent must not be told as never requested: it may have been paid when
+-- nobody knows its outcome, else what the upstream said last is why.
 local function reason_of(call, reason)
-  return { code = call.unknown > 0 and 'outcome_unknown' or reason }
+  if call.unknown > 0 then return { code = 'outcome_unknown' } end
+  return call.failed + call.moderated > 0 and call.error or { code = reason }
 end
 
 -- Withholds call k when its job was cancelled or its time is over. Returns whether it was; `settle` then.
