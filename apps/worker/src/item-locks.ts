@@ -51,7 +51,7 @@ export class ItemLocks {
   #renewedAt = performance.now();
   #steadySince = performance.now();
   #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<unknown> | null = null;
+  #isLooking = false;
   #isStopped = false;
 
   constructor(options: Options) {
@@ -97,13 +97,15 @@ export class ItemLocks {
 
   /** Beside the renewals, which must not wait for it: it asks over another connection. One at a time. */
   #look(): void {
-    this.#looking ??= this.#options
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    void this.#options
       .lookForLost()
       .catch((error: unknown) =>
         this.#options.log.warn({ err: error }, 'items of dead workers could not be looked for'),
       )
       .finally(() => {
-        this.#looking = null;
+        this.#isLooking = false;
       });
   }
 
