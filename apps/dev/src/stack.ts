@@ -131,19 +131,25 @@ async function start(options: StackOptions, started: Child[]): Promise<Stack> {
   };
 }
 
-/** Asks until the process answers; rejects with its last lines when it ends first. */
+/** A start takes a second or two; on a machine with much else to do once 50. */
+const START_WITHIN_MS = 100_000;
+const ANSWER_WITHIN_MS = 5_000;
+
+/** Asks until the process answers; rejects with its last lines when it ends first, or takes too long. */
 async function untilLive(url: string, child: Child): Promise<void> {
+  const startedAt = performance.now();
+  const notReady = (how: string): Error =>
+    new Error(`${child.name} ${how} before it was ready:\n${child.lines.slice(-20).join('\n')}`);
   const ended = child.exited.then(({ code, signal }) => {
-    throw new Error(
-      `${child.name} ended (${code ?? signal}) before it was ready:\n${child.lines.slice(-20).join('\n')}`,
-    );
+    throw notReady(`ended (${code ?? signal})`);
   });
-  while (!(await Promise.race([isLive(url), ended])));
+  while (!(await Promise.race([isLive(url), ended])))
+    if (performance.now() - startedAt > START_WITHIN_MS) throw notReady(`took more than ${START_WITHIN_MS} ms`);
 }
 
 async function isLive(url: string): Promise<boolean> {
   try {
-    return (await fetch(url)).ok;
+    return (await fetch(url, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) })).ok;
   } catch {
     await setTimeout(25); // nobody listens yet
     return false;
