@@ -69,6 +69,13 @@ const ERROR_HEADERS: Readonly<Record<number, Readonly<Record<string, Header>>>> 
       example: 'Bearer realm="darkroom"',
     },
   },
+  409: {
+    'x-should-retry': {
+      description: '`false`: OpenAI’s SDKs would repeat a 409, and it would bring the same.',
+      schema: { type: 'string' },
+      example: 'false',
+    },
+  },
   429: { 'retry-after': RETRY_AFTER },
   503: { 'retry-after': RETRY_AFTER },
 };

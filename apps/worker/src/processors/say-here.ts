@@ -49,7 +49,7 @@ function oneAtATime(work: () => Promise<void>): () => Promise<void> {
       running = null;
     });
     const over = new AbortController();
-    const late = sleep(LOOK_MS, undefined, { signal: over.signal }).catch(() => undefined);
+    const late = sleep(LOOK_MS, undefined, { signal: over.signal }).catch(() => undefined); // ended below
     await Promise.race([running, late]).finally(() => over.abort());
   };
 }
