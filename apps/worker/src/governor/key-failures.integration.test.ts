@@ -70,6 +70,14 @@ describe('a key that can’t be reached', () => {
     expect(noted).toEqual([1_000, 0, 0, 0, 0, 0]);
   });
 
+  test('nor for those that take their permits and fail within a millisecond', async () => {
+    for (let round = 0; round < 50; round += 1) {
+      const governor = await kit.openWith({ a: {}, b: {} }, `${prefix}${round}`);
+      const together = await Promise.all([under(governor, 'a'), under(governor, 'a')]);
+      expect(await Promise.all(together.map((permit) => governor.noteFailure(permit, false)))).toEqual([1_000, 0]);
+    }
+  });
+
   test('goes on with its first reply', async () => {
     const governor = await kit.openWith({ a: {}, b: {} }, prefix);
     for (let times = 0; times < 5; times += 1) await fail(governor, await under(governor, 'a'));
