@@ -5,7 +5,7 @@ import { isTestFile, type SourceFile } from './source-files.ts';
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'packages/shared': [],
   'packages/simulator': [],
-  'packages/testing': [],
+  'packages/testing': ['apps/dev/src/free-port.ts'],
   'apps/api': ['packages/shared'],
   'apps/worker': ['packages/shared'],
   'apps/audit': ['packages/shared'],
