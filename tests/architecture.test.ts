@@ -18,6 +18,7 @@ const ENVIRONMENT_READERS = [
   'apps/api/src/main.ts',
   'apps/audit/src/config.ts',
   'apps/worker/src/config.ts',
+  'apps/worker/src/file-threads.ts', // what libuv reads from it
   'packages/simulator/src/main.ts',
 ];
 

@@ -76,7 +76,7 @@ const LINES: readonly Line[] = [
       ['governor/', 'upstream/', 'spool/', 'webhooks.ts'],
       ['upstream-keys.ts'],
       ['lane-slots.ts', 'lease.ts', 'item-locks.ts', 'under-way.ts', 'config.ts', 'governor/observation.ts'],
-      ['keys-file.ts', 'lane-shares.ts'],
+      ['keys-file.ts', 'lane-shares.ts', 'file-threads.ts'],
     ],
   },
 ];

@@ -1,4 +1,5 @@
 // The worker process: config → deps → workers; SIGTERM finishes what has been sent and exits.
+import './file-threads.ts';
 import '@darkroom/shared/base/young-generation.ts';
 import { ConfigError } from '@darkroom/shared/base/config.ts';
 import { openRedis } from '@darkroom/shared/base/redis.ts';
