@@ -123,7 +123,7 @@ test('a damaged file loses what was in it, not the links of the same answer', as
 test('a storage that can be read and not written is not back', async () => {
   const id = await bench.send(one);
   const image = { revisedPrompt: null, bytes: PIXEL };
-  for (const index of [0, 1]) await storeImage(one, await bench.job(id), FACTS, { index, ...image });
+  for (const index of [0, 1]) await storeImage(one, await bench.job(id), { ...FACTS, ...id }, { index, ...image });
   await one.spool.write(fileOf(id, [0, 1]));
   const temporary = join(bench.folder, 'images', '.tmp');
   await rename(temporary, `${temporary}.away`);

@@ -32,12 +32,17 @@ test('a put that arrives after the record of a newer answer replaces nothing, an
   const first = await bench.send(one);
   const { store, held, letGo } = holdPuts(one.store);
   const record = await bench.job(first);
-  const late = storeImage({ ...one, store }, record, { requestId: 'req_a', costMicroUsd: 1 }, imageOf(PIXEL, 'late'));
+  const late = storeImage(
+    { ...one, store },
+    record,
+    { ...first, requestId: 'req_a', costMicroUsd: 1 },
+    imageOf(PIXEL, 'late'),
+  );
   await held;
 
   const second = await bench.sendAgain(one, first);
   const facts = { requestId: 'req_b', costMicroUsd: 2 };
-  const recorded = rowOf(await storeImage(one, record, facts, imageOf(RED, 'newer')));
+  const recorded = rowOf(await storeImage(one, record, { ...facts, ...second }, imageOf(RED, 'newer')));
   const finish = { outcome: 'succeeded', count: '', isFinal: false, error: null } as const;
   await finishAttempt(one.steps, { ...second, ...finish, facts, images: [recorded], callImages: [0] });
 
@@ -48,8 +53,17 @@ test('a put that arrives after the record of a newer answer replaces nothing, an
   const stored = (await one.store.read(recorded.key)) ?? Buffer.alloc(0);
   expect(createHash('sha256').update(stored).digest('hex')).toBe(row?.sha256);
   const provenance = JSON.parse(Buffer.from((await one.store.read(provenanceKey(recorded.key))) ?? []).toString());
-  expect(provenance).toMatchObject({ upstream_request_id: 'req_b', call_cost_usd: '0.000002', image: { width: 2 } });
-  expect((await one.store.head(recorded.key))?.metadata).toMatchObject({ 'upstream-request-id': 'req_b' });
+  expect(provenance).toMatchObject({
+    attempt: '2',
+    upstream_request_id: 'req_b',
+    call_cost_usd: '0.000002',
+    image: { width: 2 },
+  });
+  expect((await one.store.head(recorded.key))?.metadata).toMatchObject({
+    'upstream-request-id': 'req_b',
+    call: '0',
+    attempt: '2',
+  });
 });
 
 function imageOf(bytes: Uint8Array, revisedPrompt: string) {

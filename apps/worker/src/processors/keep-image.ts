@@ -10,6 +10,7 @@ import { readHeader } from '@darkroom/shared/images/inspect.ts';
 import { type SaveOptions, saveImage, saveUnlessStored } from '@darkroom/shared/images/save-image.ts';
 import { StorageError } from '@darkroom/shared/images/store.ts';
 import type { AttemptRow, ImageRow, JobRecord, StoredError } from '@darkroom/shared/jobs/record.ts';
+import type { AnswerId } from '@darkroom/shared/jobs/spool-steps.ts';
 import type { Deps } from '../deps.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
 
@@ -38,6 +39,9 @@ export type Kept =
   | { readonly kind: 'unstored'; readonly image: ImageBytes; readonly reason: string };
 
 type AttemptFacts = Pick<AttemptRow, 'requestId' | 'costMicroUsd'>;
+
+/** What is told beside an image of the attempt that brought it. */
+export type Source = AttemptFacts & Pick<AnswerId, 'call' | 'seq'>;
 
 /**
  * Follows a link, once. Whatever it leads to, the image may come yet: a new one may not have reached every server of its host,
@@ -82,8 +86,8 @@ export async function fetchSoon(deps: Deps, index: number, image: ReplyImage): P
 type Save = (store: Deps['store'], options: SaveOptions) => Promise<StoredImage>;
 
 /** Puts bytes into storage as the job's image. A storage that fails opens the breaker. */
-export async function storeImage(deps: Deps, record: JobRecord, facts: AttemptFacts, image: ImageBytes): Promise<Kept> {
-  return await orUnstored(deps, image, tryToStore(deps, record, facts, image));
+export async function storeImage(deps: Deps, record: JobRecord, source: Source, image: ImageBytes): Promise<Kept> {
+  return await orUnstored(deps, image, tryToStore(deps, record, source, image));
 }
 
 async function orUnstored(deps: Deps, image: ImageBytes, storing: Promise<Stored>): Promise<Kept> {
@@ -100,26 +104,21 @@ async function orUnstored(deps: Deps, image: ImageBytes, storing: Promise<Stored
  * The first one stored wins, as in the record: the late answer of a frozen worker must not replace what was delivered
  * meanwhile, however late its put arrives. The row tells of what lies in storage. Throws StorageError.
  */
-export async function tryToStore(
-  deps: Deps,
-  record: JobRecord,
-  facts: AttemptFacts,
-  image: ImageBytes,
-): Promise<Stored> {
-  return await storeBy(saveUnlessStored, deps, record, facts, image);
+export async function tryToStore(deps: Deps, record: JobRecord, source: Source, image: ImageBytes): Promise<Stored> {
+  return await storeBy(saveUnlessStored, deps, record, source, image);
 }
 
 async function storeBy(
   save: Save,
   deps: Deps,
   record: JobRecord,
-  facts: AttemptFacts,
+  source: Source,
   image: ImageBytes,
   signal?: AbortSignal,
 ): Promise<Stored> {
   const { index, bytes } = image;
   const options: KeepOptions = {
-    ...keepOptionsOf(record, index, facts),
+    ...keepOptionsOf(record, index, source),
     ...(signal === undefined ? {} : { signal }),
   };
   try {
@@ -127,7 +126,7 @@ async function storeBy(
     const revisedPrompt = isOther(options, stored, image) ? null : image.revisedPrompt;
     return { kind: 'kept', row: { index, revisedPrompt, ...stored } };
   } catch (error) {
-    if (error instanceof ServiceError && !(error instanceof StorageError)) return lostImage(error.message, facts);
+    if (error instanceof ServiceError && !(error instanceof StorageError)) return lostImage(error.message, source);
     throw error;
   }
 }
@@ -151,7 +150,7 @@ const STORE_WAIT_MS = 5_000;
 export async function storeSoon(
   deps: Deps,
   record: JobRecord,
-  facts: AttemptFacts,
+  source: Source,
   image: ImageBytes,
   signal: AbortSignal,
 ): Promise<Kept> {
@@ -162,7 +161,7 @@ export async function storeSoon(
   // Of an answer that has just come nothing is there, and a disk, unlike some S3 servers, would not replace it: a look took 1 ms
   // of the 11 from a reply of 1 MB to its record.
   const save = deps.store.kind === 'disk' ? saveImage : saveUnlessStored;
-  const put = orUnstored(deps, image, storeBy(save, deps, record, facts, image, signal)).catch(
+  const put = orUnstored(deps, image, storeBy(save, deps, record, source, image, signal)).catch(
     (error: unknown): Kept => {
       // Redis away while the storage's mark is read, a fault of ours: whatever it is, the bytes are kept.
       deps.log.error({ err: error, jobId: record.id, index: image.index }, 'storing a paid image went wrong');
@@ -189,9 +188,9 @@ export function lostImage(reason: string, { requestId }: AttemptFacts): LostImag
 }
 
 /** Where image `index` of a job goes, and what is written beside it. Metadata never holds the prompt, provenance does. */
-export function keepOptionsOf(record: JobRecord, index: number, attempt: AttemptFacts): KeepOptions {
+export function keepOptionsOf(record: JobRecord, index: number, source: Source): KeepOptions {
   const { spec } = record;
-  const cost = toUsd(attempt.costMicroUsd ?? null);
+  const cost = toUsd(source.costMicroUsd ?? null);
   const facts = {
     job_id: record.id,
     index: String(index),
@@ -207,8 +206,10 @@ export function keepOptionsOf(record: JobRecord, index: number, attempt: Attempt
     downscaleTo: spec.downscaleTo,
     metadata: facts,
     attempt: {
+      call: String(source.call),
+      attempt: String(source.seq),
       call_cost_usd: cost === null ? 'unknown' : String(cost),
-      upstream_request_id: attempt.requestId ?? 'unknown',
+      upstream_request_id: source.requestId ?? 'unknown',
     },
     provenance: {
       ...facts,

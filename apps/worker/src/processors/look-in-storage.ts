@@ -59,7 +59,14 @@ export async function lookInStorage(
   return found;
 }
 
-const REQUEST_ID = toMetadataName('upstream_request_id');
+const [CALL, ATTEMPT, REQUEST_ID] = ['call', 'attempt', toMetadataName('upstream_request_id')] as const;
+
+/** Which attempt an image in storage is of, as stands beside it. null = it does not say: a version before has stored it. */
+export async function sourceOf({ store }: Deps, { key }: ImageRow): Promise<Pick<AnswerId, 'call' | 'seq'> | null> {
+  const { metadata = {} } = (await store.head(key)) ?? {};
+  const [call, seq] = [Number(metadata[CALL]), Number(metadata[ATTEMPT])];
+  return Number.isInteger(call) && Number.isInteger(seq) ? { call, seq } : null;
+}
 
 /** An image that another attempt has stored has another prompt. */
 async function promptOf(

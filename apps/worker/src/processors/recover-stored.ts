@@ -2,12 +2,14 @@
 // recorded. They are found and recorded, so that only what is missing is bought again.
 
 import { finishAttempt } from '@darkroom/shared/jobs/attempt-steps.ts';
-import type { AttemptRow } from '@darkroom/shared/jobs/record.ts';
+import type { AttemptRow, ImageRow, JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { actualMicroUsd } from '@darkroom/shared/models/price.ts';
 import type { Deps } from '../deps.ts';
 import { drainLocal } from './drain-spool.ts';
-import { findImage } from './look-in-storage.ts';
+import { findImage, sourceOf } from './look-in-storage.ts';
 import type { CallWork } from './run-call.ts';
+
+type Attempt = JobRecord['attempts'][number];
 
 /** `away`: there is an answer, but the storage does not take it now; it is noted, so the call is not made again. */
 export async function recoverSpooled(deps: Deps, { record, call }: CallWork): Promise<'nothing' | 'found' | 'away'> {
@@ -24,34 +26,58 @@ export async function recoverSpooled(deps: Deps, { record, call }: CallWork): Pr
 
 /** Records what is found; true when that gave the call its outcome. Looks only if an earlier attempt may have stored something. */
 export async function recoverStored(deps: Deps, work: CallWork): Promise<boolean> {
-  const attempt = work.record.attempts.findLast((row) => row.call === work.call && mayHaveStored(row));
-  if (attempt === undefined) return false;
-  const looks = work.missing.map((index) => findImage(deps, work.record, index, attempt));
-  const found = (await Promise.all(looks)).filter((row) => row !== null);
+  const { record, call, missing } = work;
+  const attempts = record.attempts.filter((row) => row.call === call && mayHaveStored(row));
+  const found = await findOf(deps, work, attempts);
   if (found.length === 0) return false;
-  const { record, call } = work;
-  const isWhole = found.length === work.missing.length;
+  const owner = found.length === missing.length ? onlySource(found) : null;
   const finished = await finishAttempt(deps.steps, {
     jobId: record.id,
     call,
     // With images missing the attempt's outcome stays unknown; the paying gate closes it.
-    seq: isWhole ? attempt.seq : 0,
+    seq: owner?.seq ?? 0,
     outcome: 'succeeded',
     facts:
-      attempt.answeredAt === undefined
+      owner?.answeredAt === undefined
         ? { costMicroUsd: actualMicroUsd(record.spec.model, record.spec.body, found.length, null) }
         : {},
     count: '',
     isFinal: false,
     error: null,
-    images: found,
+    images: found.map(({ row }) => row),
     callImages: record.spec.calls[call] ?? [],
   });
   deps.log.info(
-    { jobId: record.id, call, attempt: attempt.seq, images: found.length, jobEnded: finished.jobEnded },
+    { jobId: record.id, call, attempt: owner?.seq ?? null, images: found.length, jobEnded: finished.jobEnded },
     'stored images recovered',
   );
   return finished.callOutcome !== '';
+}
+
+interface FoundImage {
+  readonly row: ImageRow;
+  readonly source: Attempt;
+}
+
+/** What one of the attempts has stored; where it does not stand beside the image which one, it is taken for the last. */
+async function findOf(deps: Deps, { record, missing }: CallWork, attempts: readonly Attempt[]): Promise<FoundImage[]> {
+  const last = attempts.at(-1);
+  if (last === undefined) return [];
+  const looks = missing.map(async (index) => {
+    const row = await findImage(deps, record, index, last);
+    if (row === null) return [];
+    const told = await sourceOf(deps, row);
+    const source = told === null ? last : attempts.find(({ call, seq }) => call === told.call && seq === told.seq);
+    // Of an attempt that the record does not know yet: we have stood still, the item is another's, and so is the image.
+    return source === undefined ? [] : [{ row, source }];
+  });
+  return (await Promise.all(looks)).flat();
+}
+
+/** null when there are several. */
+function onlySource(found: readonly FoundImage[]): Attempt | null {
+  const [first, ...rest] = found;
+  return first !== undefined && rest.every(({ source }) => source === first.source) ? first.source : null;
 }
 
 /** One whose end its own worker saw has stored nothing unless it succeeded; what lies there is of another attempt. */

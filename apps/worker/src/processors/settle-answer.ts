@@ -16,7 +16,7 @@ import { answerLeaseOf } from '../spool/answer-lease.ts';
 import type { UpstreamAnswer } from '../upstream/client.ts';
 import type { ReplyImage } from '../upstream/reply.ts';
 import { endOf } from './answer-end.ts';
-import { type Fetched, fetchSoon, type ImageBytes, type Kept, storeSoon } from './keep-image.ts';
+import { type Fetched, fetchSoon, type ImageBytes, type Kept, type Source, storeSoon } from './keep-image.ts';
 import { linksOf } from './link-life.ts';
 import { resumeKey } from './resume-key.ts';
 import type { NextStep, SentAttempt } from './run-call.ts';
@@ -85,19 +85,20 @@ async function keepAll(
   signal: AbortSignal,
 ): Promise<KeptSoFar> {
   const { record, call } = attempt.work;
+  const source: Source = { ...facts, call, seq: attempt.gate.seq };
   let isFollowed = false;
   const keepOne = async (index: number, image: ReplyImage): Promise<Kept | Fetched> => {
     const fetched = await fetchSoon(deps, index, image);
     if (fetched.kind !== 'fetched') return await putAside(fetched);
     isFollowed ||= image.kind === 'url';
-    const kept = await storeSoon(deps, record, facts, fetched.image, signal);
+    const kept = await storeSoon(deps, record, source, fetched.image, signal);
     if (image.kind === 'url' && kept.kind === 'kept') deps.linkBreaker.worked(record.spec.lane);
     return kept;
   };
   /** What is no image is stored for the operator: it was paid for, if it is not a page. */
   const putAside = async (end: Extract<Fetched, { kind: 'unfetched' }>): Promise<Kept | Fetched> => {
     if (end.unreadable === undefined) return end;
-    const kept = await storeSoon(deps, record, facts, end.unreadable, signal);
+    const kept = await storeSoon(deps, record, source, end.unreadable, signal);
     return kept.kind === 'kept' ? kept : end;
   };
   const pairs = attempt.images.flatMap((index, place) => {

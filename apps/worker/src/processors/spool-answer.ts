@@ -7,7 +7,7 @@ import type { AttemptFacts } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { ImageRow, SpooledAnswerRow, StoredError } from '@darkroom/shared/jobs/record.ts';
 import { type AnswerId, keepCopy, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
 import type { Deps } from '../deps.ts';
-import { type ImageBytes, storeImage } from './keep-image.ts';
+import { type ImageBytes, type Source, storeImage } from './keep-image.ts';
 import { recordImages } from './record-images.ts';
 import type { SentAttempt } from './run-call.ts';
 import type { KeptSoFar } from './settle-answer.ts';
@@ -94,12 +94,14 @@ async function holdOrStore(
 ): Promise<Held> {
   let { unstored, lost } = soFar;
   const rows = [...soFar.rows];
+  const { record, call } = attempt.work;
+  const source: Source = { ...facts, call, seq: attempt.gate.seq };
   for (let tries = 1; unstored.length > 0; tries += 1) {
     const file = toFile(unstored, lost);
     const isHeld = await tryToSpool(deps, file, tries);
     if (isHeld) return { rows, lost, file };
     await sleep(Math.min(LONGEST_PAUSE_MS, 250 * 2 ** Math.min(tries, 10)));
-    const ends = await Promise.all(unstored.map((image) => storeImage(deps, attempt.work.record, facts, image)));
+    const ends = await Promise.all(unstored.map((image) => storeImage(deps, record, source, image)));
     unstored = ends.flatMap((end) => (end.kind === 'unstored' ? [end.image] : []));
     rows.push(...ends.flatMap((end) => (end.kind === 'kept' ? [end.row] : [])));
     lost ??= ends.find((end) => end.kind === 'lost')?.error ?? null;

@@ -1,6 +1,7 @@
 // Images of a spooled answer that a worker has put into storage before it died, and could not record any more.
 import { truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { imageKey } from '@darkroom/shared/images/keys.ts';
 import { finishAttempt, noteAnswer } from '@darkroom/shared/jobs/attempt-steps.ts';
 import type { JobRecord, SpooledAnswerRow } from '@darkroom/shared/jobs/record.ts';
 import { type AnswerId, listSpooled, noteSpooled } from '@darkroom/shared/jobs/spool-steps.ts';
@@ -27,7 +28,8 @@ afterEach(() => bench.close());
 
 async function store(id: AnswerId, indexes: readonly number[]): Promise<void> {
   const record = await bench.job(id);
-  for (const index of indexes) await storeImage(one, record, FACTS, { index, revisedPrompt: null, bytes: PIXEL });
+  for (const index of indexes)
+    await storeImage(one, record, { ...FACTS, ...id }, { index, revisedPrompt: null, bytes: PIXEL });
 }
 
 async function until(id: AnswerId, status: JobRecord['status']): Promise<JobRecord> {
@@ -165,7 +167,77 @@ test('an image that another attempt has stored is not told as that of one which 
     callImages: [0, 1],
   });
   const record = await bench.job(id);
-  await store(id, [0, 1]); // by a later attempt, of which whoever read the record knows nothing
+  await store({ ...id, seq: id.seq + 1 }, [0, 1]); // whoever read the record knows nothing of it
   expect(await recoverStored(two, { record, call: 0, missing: [0, 1], tag: 0 })).toBe(false);
   expect((await bench.job(id)).attempts).toMatchObject([{ outcome: 'unknown' }]);
+});
+
+describe('after an attempt whose end nobody saw', () => {
+  const missing = [0, 1];
+  let id: AnswerId;
+  beforeEach(async () => {
+    id = await bench.send(one);
+  });
+
+  async function recover(record: JobRecord): Promise<[boolean, unknown]> {
+    const hasEnded = await recoverStored(two, { record, call: 0, missing, tag: 0 });
+    const { attempts } = await bench.job(id);
+    return [hasEnded, attempts.map(({ seq, outcome, costMicroUsd }) => [seq, outcome, costMicroUsd])];
+  }
+
+  test('its images are told as its own', async () => {
+    await store(id, [0, 1]);
+    expect(await recover(await bench.job(id))).toEqual([true, [[1, 'succeeded', null]]]);
+  });
+
+  test('those of a newer one are not, of which a worker that stood still knows nothing', async () => {
+    const before = await bench.job(id);
+    const newer = await bench.sendAgain(one, id);
+    await store(newer, [0, 1]);
+    expect(await recover(before)).toEqual([
+      false,
+      [
+        [1, 'unknown', undefined],
+        [2, null, undefined],
+      ],
+    ]);
+    expect(await recover(await bench.job(id))).toEqual([
+      true,
+      [
+        [1, 'unknown', undefined],
+        [2, 'succeeded', null],
+      ],
+    ]);
+  });
+
+  test('of several that have stored some each nobody knows what it cost', async () => {
+    await store(id, [0]);
+    const newer = await bench.sendAgain(one, id);
+    await store(newer, [1]);
+    expect(await recover(await bench.job(id))).toEqual([
+      true,
+      [
+        [1, 'unknown', undefined],
+        [2, null, undefined],
+      ],
+    ]);
+    expect([...(await bench.job(id)).images.keys()]).toEqual([0, 1]);
+  });
+
+  test('images that do not say whose they are, of a version before, are taken for the last one’s', async () => {
+    const newer = await bench.sendAgain(one, id);
+    await store(newer, [0, 1]);
+    const { spec } = await bench.job(id);
+    for (const index of missing)
+      await one.store.put(imageKey(spec.account, id.jobId, index, spec.outputFormat), PIXEL, {
+        contentType: 'image/png',
+      });
+    expect(await recover(await bench.job(id))).toEqual([
+      true,
+      [
+        [1, 'unknown', undefined],
+        [2, 'succeeded', null],
+      ],
+    ]);
+  });
 });
