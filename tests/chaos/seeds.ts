@@ -6,6 +6,7 @@ export const FAILED_ONCE: readonly number[] = [
   8, // as 33
   9, // none of the service: the auditor took an attempt that was not sent for the one whose outcome is unknown
   24, // none of the service: the operator left with the upstream key paused, and two states were never reached
+  27, // an image of a newer attempt told as that of one which had never been sent
   32, // as 35
   33, // a request sent by a worker whose item was another’s by then: the gate’s answer had been held up; none of the service: a late answer lay in a spool when the books were read
   34, // none of the service: a link that was dead for the hour it named outlived the run, as it is asked for to its end; as 35; an image credited to an attempt that had ended without one
