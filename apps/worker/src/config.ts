@@ -1,4 +1,4 @@
-// The worker's variables; the only process.env reader of this app.
+// The worker's variables; the only process.env reader of this app but for file-threads.ts.
 import {
   ConfigError,
   optionalVariable,

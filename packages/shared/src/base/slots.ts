@@ -47,6 +47,16 @@ export class Slots {
     };
   }
 
+  /** Does `work` in a place of its own. */
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const place = await this.take(signal);
+    try {
+      return await work();
+    } finally {
+      place.free();
+    }
+  }
+
   #fits(places: number): boolean {
     return this.#taken + places <= this.#size;
   }

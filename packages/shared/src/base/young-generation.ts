@@ -1,4 +1,4 @@
-// Bounds V8's young generation; each process's main.ts imports this before anything else. Left to itself it grows to about 100 MB of
+// Bounds V8's young generation; each process's main.ts imports this before all that is large. Left to itself it grows to about 100 MB of
 // short-lived objects, with which 2,000 event streams take 320 MB of memory instead of 220 to 250; accepting jobs is no
 // faster for it. The same as `node --max-semi-space-size=8`, which can't be asked of everyone who starts the process.
 import { PerformanceObserver } from 'node:perf_hooks';

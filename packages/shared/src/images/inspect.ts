@@ -3,6 +3,7 @@
 // beginnings, sharp 0.35.5: refused as corrupt).
 import { hash } from 'node:crypto';
 import { ServiceError } from '../base/errors.ts';
+import { Slots } from '../base/slots.ts';
 import { CONTENT_TYPES, type RasterFormat, sniffFormat } from './formats.ts';
 import type { ImageFormat } from './keys.ts';
 import { readPngHeader } from './png-header.ts';
@@ -83,6 +84,9 @@ export async function readHeader(bytes: Uint8Array): Promise<ImageHeader> {
   return { format, contentType: CONTENT_TYPES[format], ...size, bytes: bytes.byteLength };
 }
 
+/** Some formats are decoded whole, up to 136 MB. */
+const scaling = new Slots(4);
+
 /**
  * The image scaled down to fit into `width` x `height`, its shape kept, encoded as `format`; animations keep their first
  * frame. Metadata embedded in the bytes is not carried over: the original keeps it. Never scales up. Throws ServiceError
@@ -96,12 +100,13 @@ export async function downscaleImage(
 ): Promise<Uint8Array> {
   const found = sniffFormat(bytes);
   if (found === null || found === 'svg') throw invalidImage('Only PNG, JPEG, WebP and GIF images can be scaled.');
-  return await sharp(bytes, READ_OPTIONS)
-    .autoOrient()
-    .resize({ width, height, fit: 'inside', withoutEnlargement: true })
-    .toFormat(format)
-    .toBuffer()
-    .catch((error: unknown) => {
-      throw invalidImage('The image cannot be decoded.', error);
-    });
+  const scale = (): Promise<Buffer> =>
+    sharp(bytes, READ_OPTIONS)
+      .autoOrient()
+      .resize({ width, height, fit: 'inside', withoutEnlargement: true })
+      .toFormat(format)
+      .toBuffer();
+  return await scaling.run(scale).catch((error: unknown) => {
+    throw invalidImage('The image cannot be decoded.', error);
+  });
 }
