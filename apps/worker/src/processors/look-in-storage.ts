@@ -65,7 +65,7 @@ const [CALL, ATTEMPT, REQUEST_ID] = ['call', 'attempt', toMetadataName('upstream
 export async function sourceOf({ store }: Deps, { key }: ImageRow): Promise<Pick<AnswerId, 'call' | 'seq'> | null> {
   const { metadata = {} } = (await store.head(key)) ?? {};
   const [call, seq] = [Number(metadata[CALL]), Number(metadata[ATTEMPT])];
-  return Number.isInteger(call) && Number.isInteger(seq) ? { call, seq } : null;
+  return Number.isInteger(call) && seq > 0 ? { call, seq } : null;
 }
 
 /** An image that another attempt has stored has another prompt. */

@@ -5,18 +5,21 @@ import { type ClosedLost, closeLost } from '@darkroom/shared/jobs/attempt-steps.
 import type { JobRecord } from '@darkroom/shared/jobs/record.ts';
 import { itemLockKey } from '@darkroom/shared/queues/call-queue.ts';
 import type { Deps } from '../deps.ts';
+import { recoverStored } from './recover-stored.ts';
+import type { CallWork } from './run-call.ts';
 
 /** Nobody holds the call's item. */
 export const NOBODY = '';
 
-/** What the attempt may have stored or spooled is to be looked for before. Whether the call has ended by it. */
-export async function endLost(
-  deps: Deps,
-  { record, call }: { readonly record: JobRecord; readonly call: number },
-  token: string,
-): Promise<boolean> {
+/**
+ * Records what attempts of the call have stored, and closes the one that is open, also when the call has ended by an older one's
+ * images. What they may have spooled is to be looked for before. Whether the call has ended.
+ */
+export async function endLost(deps: Deps, work: CallWork, token: string): Promise<boolean> {
+  const { record, call } = work;
+  const isWhole = await recoverStored(deps, work);
   const closed = record.calls[call]?.open === 0 ? null : await closeOpen(deps, record, call, token);
-  return closed !== null && closed.callOutcome !== '';
+  return isWhole || (closed !== null && closed.callOutcome !== '');
 }
 
 /** Also beside a frozen worker's late answer, which has ended the call or waits in a spool. null = there was none to close. */

@@ -28,13 +28,13 @@ export async function recoverSpooled(deps: Deps, { record, call }: CallWork): Pr
 export async function recoverStored(deps: Deps, work: CallWork): Promise<boolean> {
   const { record, call, missing } = work;
   const attempts = record.attempts.filter((row) => row.call === call && mayHaveStored(row));
-  const found = await findOf(deps, work, attempts);
+  const found = await findAll(deps, work, attempts);
   if (found.length === 0) return false;
   const owner = found.length === missing.length ? onlySource(found) : null;
   const finished = await finishAttempt(deps.steps, {
     jobId: record.id,
     call,
-    // With images missing the attempt's outcome stays unknown; the paying gate closes it.
+    // With images missing, or of several attempts, their outcomes stay unknown: what is open is closed next (lost-attempt.ts).
     seq: owner?.seq ?? 0,
     outcome: 'succeeded',
     facts:
@@ -56,28 +56,31 @@ export async function recoverStored(deps: Deps, work: CallWork): Promise<boolean
 
 interface FoundImage {
   readonly row: ImageRow;
-  readonly source: Attempt;
+  /**
+   * null = the record does not know it: we have stood still and this is of a newer one, or Redis has lost its last moment. The image
+   * is recorded, and no attempt is told as paid for it.
+   */
+  readonly source: Attempt | null;
 }
 
-/** What one of the attempts has stored; where it does not stand beside the image which one, it is taken for the last. */
-async function findOf(deps: Deps, { record, missing }: CallWork, attempts: readonly Attempt[]): Promise<FoundImage[]> {
+/** Where it does not stand beside an image which of the attempts it is of, it is taken for the last one's. */
+async function findAll(deps: Deps, { record, missing }: CallWork, attempts: readonly Attempt[]): Promise<FoundImage[]> {
   const last = attempts.at(-1);
   if (last === undefined) return [];
   const looks = missing.map(async (index) => {
     const row = await findImage(deps, record, index, last);
     if (row === null) return [];
     const told = await sourceOf(deps, row);
-    const source = told === null ? last : attempts.find(({ call, seq }) => call === told.call && seq === told.seq);
-    // Of an attempt that the record does not know yet: we have stood still, the item is another's, and so is the image.
-    return source === undefined ? [] : [{ row, source }];
+    const isTold = ({ call, seq }: Attempt): boolean => call === told?.call && seq === told.seq;
+    return [{ row, source: told === null ? last : (attempts.find(isTold) ?? null) }];
   });
   return (await Promise.all(looks)).flat();
 }
 
-/** null when there are several. */
+/** null when there are several, or it is not known. */
 function onlySource(found: readonly FoundImage[]): Attempt | null {
-  const [first, ...rest] = found;
-  return first !== undefined && rest.every(({ source }) => source === first.source) ? first.source : null;
+  const source = found[0]?.source ?? null;
+  return found.every((image) => image.source === source) ? source : null;
 }
 
 /** One whose end its own worker saw has stored nothing unless it succeeded; what lies there is of another attempt. */

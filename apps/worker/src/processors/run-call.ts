@@ -13,7 +13,7 @@ import type { ItemLock } from '../item-locks.ts';
 import { roomOf } from '../spool/room.ts';
 import type { ItemEnd } from '../verdict.ts';
 import { closeOpen, endLost } from './lost-attempt.ts';
-import { recoverSpooled, recoverStored } from './recover-stored.ts';
+import { recoverSpooled } from './recover-stored.ts';
 import { tryCall } from './try-call.ts';
 
 /** What one call is about, read before each attempt. */
@@ -52,7 +52,7 @@ export async function runCall(deps: Deps, item: CallItem, lock: HeldLock, signal
   const spooled = work === null ? 'nothing' : await recoverSpooled(deps, work);
   if (spooled === 'away') return { kind: 'storage-away' };
   if (spooled === 'found') work = await readWork(deps, item, token);
-  if (work === null || (await recoverStored(deps, work)) || (await endLost(deps, work, token))) return DONE;
+  if (work === null || (await endLost(deps, work, token))) return DONE;
   const { lane } = work.record.spec;
   if (signal.aborted) return { kind: 'no-room' };
   const atOnce = deps.slots.takeAtOnce(lane);

@@ -10,6 +10,7 @@ import type { Deps } from '../deps.ts';
 import { type LinkHost, openSpoolBench, PIXEL, type SpoolBench, startLinkHost } from '../testing/spool-bench.ts';
 import { drainRest } from './drain-links.ts';
 import { storeImage } from './keep-image.ts';
+import { endLost, NOBODY } from './lost-attempt.ts';
 import { recoverStored } from './recover-stored.ts';
 import { HOST_PATIENCE_MS } from './spool-answer.ts';
 
@@ -179,29 +180,25 @@ describe('after an attempt whose end nobody saw', () => {
     id = await bench.send(one);
   });
 
-  async function recover(record: JobRecord): Promise<[boolean, unknown]> {
-    const hasEnded = await recoverStored(two, { record, call: 0, missing, tag: 0 });
-    const { attempts } = await bench.job(id);
-    return [hasEnded, attempts.map(({ seq, outcome, costMicroUsd }) => [seq, outcome, costMicroUsd])];
+  /** Whether the call has ended, and [seq, outcome, cost] of its attempts. */
+  async function end(record: JobRecord, token = NOBODY): Promise<[boolean, unknown]> {
+    const hasEnded = await endLost(two, { record, call: 0, missing, tag: 0 }, token);
+    return [hasEnded, await attempts()];
+  }
+
+  async function attempts(): Promise<unknown> {
+    const job = await bench.job(id);
+    return job.attempts.map(({ seq, outcome, costMicroUsd }) => [seq, outcome, costMicroUsd]);
   }
 
   test('its images are told as its own', async () => {
     await store(id, [0, 1]);
-    expect(await recover(await bench.job(id))).toEqual([true, [[1, 'succeeded', null]]]);
+    expect(await end(await bench.job(id))).toEqual([true, [[1, 'succeeded', null]]]);
   });
 
-  test('those of a newer one are not, of which a worker that stood still knows nothing', async () => {
-    const before = await bench.job(id);
-    const newer = await bench.sendAgain(one, id);
-    await store(newer, [0, 1]);
-    expect(await recover(before)).toEqual([
-      false,
-      [
-        [1, 'unknown', undefined],
-        [2, null, undefined],
-      ],
-    ]);
-    expect(await recover(await bench.job(id))).toEqual([
+  test('those of a newer one are told as of that', async () => {
+    await store(await bench.sendAgain(one, id), [0, 1]);
+    expect(await end(await bench.job(id))).toEqual([
       true,
       [
         [1, 'unknown', undefined],
@@ -210,29 +207,60 @@ describe('after an attempt whose end nobody saw', () => {
     ]);
   });
 
-  test('of several that have stored some each nobody knows what it cost', async () => {
-    await store(id, [0]);
+  test('a worker that stood still takes those of one it knows nothing of for nobody’s, and leaves that one alone', async () => {
+    const before = await bench.job(id);
     const newer = await bench.sendAgain(one, id);
-    await store(newer, [1]);
-    expect(await recover(await bench.job(id))).toEqual([
+    await store(newer, [0, 1]);
+    expect(await end(before, 'no longer the lock’s')).toEqual([
       true,
       [
         [1, 'unknown', undefined],
         [2, null, undefined],
       ],
     ]);
+    const images = [...(await bench.job(id)).images.values()];
+    const finish = { outcome: 'succeeded', count: '', isFinal: false, error: null, callImages: [0, 1] } as const;
+    await finishAttempt(one.steps, { ...newer, ...finish, facts: FACTS, images });
+    expect(await attempts()).toEqual([
+      [1, 'unknown', undefined],
+      [2, 'succeeded', 7],
+    ]);
+  });
+
+  test('with all images of an older one found, a newer one under way is not left open', async () => {
+    await store(id, [0, 1]);
+    await bench.sendAgain(one, id);
+    expect(await end(await bench.job(id))).toEqual([
+      true,
+      [
+        [1, 'succeeded', null],
+        [2, 'unknown', undefined],
+      ],
+    ]);
+    expect((await bench.job(id)).status).toBe('completed');
+  });
+
+  test('of several that have stored some each nobody knows what it cost', async () => {
+    await store(id, [0]);
+    await store(await bench.sendAgain(one, id), [1]);
+    expect(await end(await bench.job(id))).toEqual([
+      true,
+      [
+        [1, 'unknown', undefined],
+        [2, 'unknown', undefined],
+      ],
+    ]);
     expect([...(await bench.job(id)).images.keys()]).toEqual([0, 1]);
   });
 
   test('images that do not say whose they are, of a version before, are taken for the last one’s', async () => {
-    const newer = await bench.sendAgain(one, id);
-    await store(newer, [0, 1]);
+    await bench.sendAgain(one, id);
     const { spec } = await bench.job(id);
     for (const index of missing)
       await one.store.put(imageKey(spec.account, id.jobId, index, spec.outputFormat), PIXEL, {
         contentType: 'image/png',
       });
-    expect(await recover(await bench.job(id))).toEqual([
+    expect(await end(await bench.job(id))).toEqual([
       true,
       [
         [1, 'unknown', undefined],

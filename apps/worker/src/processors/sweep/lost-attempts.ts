@@ -6,7 +6,7 @@ import { openItemsOf } from '@darkroom/shared/jobs/submit.ts';
 import type { CallItem } from '@darkroom/shared/queues/call-queue.ts';
 import type { Deps } from '../../deps.ts';
 import { endLost, NOBODY } from '../lost-attempt.ts';
-import { recoverSpooled, recoverStored } from '../recover-stored.ts';
+import { recoverSpooled } from '../recover-stored.ts';
 import { reportRepair } from './repair.ts';
 import { isUnattended } from './unattended.ts';
 
@@ -27,7 +27,7 @@ async function endOne(deps: Deps, item: CallItem): Promise<void> {
   if (record === null || record.run !== item.run || record.calls[item.call]?.outcome !== '') return;
   const missing = (record.spec.calls[item.call] ?? []).filter((index) => !record.images.has(index));
   const work = { record, call: item.call, missing, tag: 0 };
-  if ((await recoverSpooled(deps, work)) !== 'nothing' || (await recoverStored(deps, work))) return;
+  if ((await recoverSpooled(deps, work)) !== 'nothing') return;
   if (!(await endLost(deps, work, NOBODY))) return;
   reportRepair(deps, 'lost_attempt', 1, { jobId: item.jobId, call: item.call });
   await deps.queues.remove(record.spec.lane, [item]);
