@@ -4,7 +4,7 @@
 if redis.call('HEXISTS', KEYS[1], 'paused') == 0 then return 0 end
 redis.call('HDEL', KEYS[1], 'paused', 'pausedAt', 'probeAt', 'probingUntil', 'backoff')
 local t = redis.call('TIME')
-redis.call('HSET', KEYS[1], 'resumedAt', t[1] * 1000 + t[2] / 1000)
+redis.call('HSET', KEYS[1], 'resumedAt', t[1] * 1000 + math.floor(t[2] / 1000))
 for i = 2, #KEYS do redis.call('DEL', KEYS[i]) end
 redis.call('PUBLISH', ARGV[1], 'resumed ' .. ARGV[2])
 return 1

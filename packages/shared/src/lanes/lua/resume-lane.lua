@@ -27,7 +27,7 @@ end
 for i = 1, key_count do
   if redis.call('HEXISTS', KEYS[i], 'paused') == 1 then
     redis.call('HDEL', KEYS[i], 'paused', 'pausedAt', 'probeAt', 'probingUntil', 'backoff')
-    redis.call('HSET', KEYS[i], 'resumedAt', t[1] * 1000 + t[2] / 1000)
+    redis.call('HSET', KEYS[i], 'resumedAt', now)
     messages[#messages + 1] = 'resumed ' .. ARGV[3 + i]
   end
 end
