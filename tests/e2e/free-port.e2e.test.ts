@@ -20,7 +20,7 @@ const TAKE = `
 
 test('no two living processes are given the same port, though nobody listens at it', async () => {
   const started = Array.from({ length: PROCESSES }, () =>
-    promisify(execFile)('node', ['--input-type=module', '-e', TAKE]),
+    promisify(execFile)(process.execPath, ['--input-type=module', '-e', TAKE]),
   );
   const lines = started.map(({ child }) => new Promise<string>((resolve) => child.stdout?.once('data', resolve)));
   const said = await Promise.all(lines);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
 /** Below what systems give to outgoing connections, of which a busy test run has thousands; above 10080, which fetch refuses to ask. */
-const [FIRST, COUNT, BLOCK] = [10_100, 19_900, 50];
+const [FIRST, BLOCK, BLOCKS] = [10_100, 50, 398];
 
 /** What is left of our blocks. */
 const ours: number[] = [];
@@ -20,15 +20,18 @@ export async function findQuietPort(): Promise<number> {
   }
 }
 
-/** A process claims a block by listening at its first port for as long as it lives. */
+/** A process claims a block by listening at its first port for as long as it lives. By lot, so that a port left in some file is not soon another's. */
 async function claimBlock(): Promise<number[]> {
-  for (let first = FIRST; first < FIRST + COUNT; first += BLOCK) {
+  const start = Math.floor(Math.random() * BLOCKS);
+  for (let look = 0; look < BLOCKS; look += 1) {
+    const first = FIRST + ((start + look) % BLOCKS) * BLOCK;
     const guard = await listenAt(first);
     if (guard === null) continue;
     guard.unref().on('connection', (socket) => socket.destroy());
+    guard.on('error', () => undefined); // of a connection that it can't take
     return Array.from({ length: BLOCK - 1 }, (_, index) => first + 1 + index);
   }
-  throw new Error(`every block of ${BLOCK} ports from ${FIRST} to ${FIRST + COUNT - 1} is taken`);
+  throw new Error(`each of the ${BLOCKS} blocks of ports from ${FIRST} on is taken`);
 }
 
 async function isFree(port: number): Promise<boolean> {
