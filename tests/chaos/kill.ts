@@ -49,15 +49,20 @@ export async function killIn({ world, state, act, callers, restarts }: Kill): Pr
     if (state.storage === 'away') await world.storage.back();
     if (isEnded) return true;
     world.timeline.note('not hit', null, { state: state.name, tries });
-    for (const job of act.jobs.slice(0, 4)) callers.start(again(job, tries));
-    if (act.batch !== null) callers.startBatch({ ...act.batch, id: `${act.batch.id}-again${tries}` });
+    const { jobs, batch } = again(act, `again${tries}`);
+    for (const job of jobs.slice(0, 4)) callers.start(job);
+    if (batch !== null) callers.startBatch(batch);
   }
   return false;
 }
 
-/** A fresh job of the same kind. */
-function again(job: PlannedJob, tries: number): PlannedJob {
-  const id = `${job.id}-again${tries}`;
+/** The same with fresh jobs. */
+export function again(act: Act, name: string): Act {
+  const jobs = act.jobs.map((job) => fresh(job, `${job.id}-${name}`));
+  return { ...act, jobs, batch: act.batch === null ? null : { ...act.batch, id: `${act.batch.id}-${name}` } };
+}
+
+function fresh(job: PlannedJob, id: string): PlannedJob {
   const { prompt } = job.input;
   return {
     ...job,

@@ -5,7 +5,7 @@ import { until } from '../support/until.ts';
 import type { Felt } from './fault.ts';
 import { FAULTS } from './faults.ts';
 import { OVERTAKEN, timesOvertaken } from './freeze.ts';
-import { killIn } from './kill.ts';
+import { again, killIn } from './kill.ts';
 import type { Callers } from './load/callers.ts';
 import type { Act, Plan } from './plan.ts';
 import { buildRandom } from './random.ts';
@@ -37,17 +37,19 @@ export async function playActs(world: World, plan: Plan, callers: Callers): Prom
     if (batch !== null) callers.startBatch(batch);
   };
   let reached = 0;
+  const playKill = async (act: Act): Promise<void> => {
+    begin(act);
+    const state = named(STATES, act.name);
+    const kill = (): Promise<boolean> => killIn({ world, state, act, callers, restarts });
+    const isHit = await (state.storage === undefined ? kill() : storageTurns.take(kill));
+    hits.set(act.name, isHit ? 1 : 0);
+    if (state.isFrozen === true)
+      feelings.push({ name: OVERTAKEN, felt: Promise.resolve(() => Promise.resolve(timesOvertaken(world))) });
+  };
   const playKills = async (): Promise<void> => {
     for (const [at, act] of plan.acts.entries()) {
       reached = at;
-      if (act.kind !== 'kill') continue;
-      begin(act);
-      const state = named(STATES, act.name);
-      const kill = (): Promise<boolean> => killIn({ world, state, act, callers, restarts });
-      const isHit = await (state.storage === undefined ? kill() : storageTurns.take(kill));
-      hits.set(act.name, isHit ? 1 : 0);
-      if (state.isFrozen === true)
-        feelings.push({ name: OVERTAKEN, felt: Promise.resolve(() => Promise.resolve(timesOvertaken(world))) });
+      if (act.kind === 'kill') await playKill(act);
     }
   };
   const playFaults = async (): Promise<void> => {
@@ -64,6 +66,8 @@ export async function playActs(world: World, plan: Plan, callers: Callers): Prom
     }
   };
   await Promise.all([playKills(), playFaults()]);
+  // A fault beside it, or a busy machine, may have kept the work from a state for all its tries.
+  for (const act of plan.acts) if (hits.get(act.name) === 0) await playKill(again(act, 'late'));
   await Promise.all(restarts);
   return { hits, felt: await readFelt(feelings) };
 }
