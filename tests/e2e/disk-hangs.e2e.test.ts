@@ -8,7 +8,7 @@ import { expectImagesToBeWhole } from '../support/images.ts';
 import { startTestStack, type TestStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
-/** More than libuv's four threads, and more than one process asks of the disk at a time. */
+/** More than libuv's four threads. */
 const JOBS = 16;
 let stack: TestStack;
 beforeAll(async () => {

@@ -8,9 +8,6 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError } from '../base/errors.ts';
-import { Slots } from '../base/slots.ts';
-import { storing } from './disk-errors.ts';
-import { LOOKS_AT_ONCE, PUTS_AT_ONCE } from './disk-places.ts';
 import { readSidecar, sidecarOf, typeOfName } from './disk-sidecar.ts';
 import { walk } from './disk-walk.ts';
 import {
@@ -44,6 +41,18 @@ const FILE_CLOCK_MS = 20;
 /** No write takes an hour, so what is older was left by a process that died. */
 const STALE_TEMPORARY_MS = 3_600_000;
 
+/** Turns a file system's error into StorageError; everything else (a bug, an abort, our own error) stays what it is. */
+async function storing<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    const code = errnoOf(error);
+    const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+    throw new StorageError(`The image storage cannot ${what} (${code}).`, error, { isFull });
+  }
+}
+
 async function sniffContentType(handle: FileHandle): Promise<string> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(SNIFF_BYTES), 0, SNIFF_BYTES, 0);
   const format = sniffFormat(buffer.subarray(0, bytesRead));
@@ -61,8 +70,6 @@ class DiskStore implements ImageStore {
   readonly kind = 'disk';
   readonly #root: string;
   readonly #place: Place;
-  readonly #puts = new Slots(PUTS_AT_ONCE);
-  readonly #looks = new Slots(LOOKS_AT_ONCE);
 
   constructor(root: string) {
     this.#root = root;
@@ -78,10 +85,6 @@ class DiskStore implements ImageStore {
   #sidecar(key: string): string {
     const path = this.#object(key);
     return join(dirname(path), `.${basename(path)}~.json`);
-  }
-
-  async #look<T>(what: string, work: () => Promise<T>): Promise<T> {
-    return await this.#looks.run(() => storing(what, work));
   }
 
   /** Throws when the root is gone or no folder (hence the slash): what is in it is unknown then, not absent. */
@@ -132,18 +135,18 @@ class DiskStore implements ImageStore {
   }
 
   async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
-    await this.#writeBytes([{ key, body: bytes, options }], options.signal);
+    await this.#write([{ key, body: bytes, options }], options.signal);
   }
 
   async putAll(objects: readonly NewObject[], signal?: AbortSignal): Promise<void> {
-    await this.#writeBytes(
+    await this.#write(
       objects.map(({ key, bytes, ...options }) => ({ key, body: bytes, options })),
       signal,
     );
   }
 
   async putNew(objects: readonly NewObject[], signal?: AbortSignal): Promise<boolean> {
-    return await this.#writeBytes(
+    return await this.#write(
       objects.map(({ key, bytes, ...options }) => ({ key, body: bytes, options, isNew: true })),
       signal,
     );
@@ -152,10 +155,6 @@ class DiskStore implements ImageStore {
   async putStream(key: string, body: AsyncIterable<Uint8Array>, options: StreamOptions): Promise<Stored> {
     const meter = new Meter(body, options);
     return await meter.through(() => this.#write([{ key, body: meter, options }], options.signal));
-  }
-
-  async #writeBytes(objects: readonly Written[], signal: AbortSignal | undefined): Promise<boolean> {
-    return await this.#puts.run(() => this.#write(objects, signal), signal);
   }
 
   /** False when a new object was there already. */
@@ -182,7 +181,7 @@ class DiskStore implements ImageStore {
     signal?: AbortSignal,
   ): Promise<{ info: ObjectInfo; body: Readable } | null> {
     signal?.throwIfAborted();
-    return await this.#look('be read', async () => {
+    return await storing('be read', async () => {
       const found = await this.#open(key);
       if (found === null) return null;
       const { handle, info } = found;
@@ -197,7 +196,7 @@ class DiskStore implements ImageStore {
 
   async read(key: string, signal?: AbortSignal): Promise<Uint8Array | null> {
     signal?.throwIfAborted();
-    const bytes = await this.#look('be read', async () => {
+    const bytes = await storing('be read', async () => {
       const found = await this.#open(key);
       if (found === null) return null;
       try {
@@ -211,7 +210,7 @@ class DiskStore implements ImageStore {
   }
 
   async head(key: string): Promise<ObjectInfo | null> {
-    return await this.#look('be read', async () => {
+    return await storing('be read', async () => {
       const found = await this.#open(key);
       await found?.handle.close();
       return found?.info ?? null;
@@ -219,7 +218,7 @@ class DiskStore implements ImageStore {
   }
 
   async version(key: string): Promise<string | null> {
-    return await this.#look('be read', async () => {
+    return await storing('be read', async () => {
       const found = await stat(this.#object(key), { bigint: true }).catch(ignoreMissing);
       if (found === undefined) await this.#assertRoot();
       return found === undefined ? null : `${found.dev} ${found.ino} ${found.size} ${found.mtimeNs}`;
@@ -229,7 +228,7 @@ class DiskStore implements ImageStore {
   /** The sidecar goes first: killed in between, the object is still there to be deleted again. */
   async delete(key: string): Promise<boolean> {
     const path = this.#object(key);
-    return await this.#look('be changed', async () => {
+    return await storing('be changed', async () => {
       await removeFile(this.#sidecar(key), this.#root);
       const existed = await removeFile(path, this.#root);
       if (!existed) await this.#assertRoot();
@@ -263,7 +262,7 @@ class DiskStore implements ImageStore {
 
   async probe(): Promise<void> {
     const path = join(this.#place.temporary, 'probe');
-    await this.#look('be written', () => writeDurably([{ path, body: Buffer.alloc(4_096) }], this.#place));
+    await storing('be written', () => writeDurably([{ path, body: Buffer.alloc(4_096) }], this.#place));
     await unlink(path).catch(() => undefined); // another process's probe removed it, or the sweep will
   }
 
