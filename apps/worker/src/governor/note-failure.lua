@@ -11,11 +11,11 @@ local PATIENCE = 3
 local FIRST_MS = 1000
 local LONGEST_MS = 30000
 local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+-- With parts of a millisecond, as acquire.lua tells it: a whole one may be before a permit taken in the same millisecond.
+local now = t[1] * 1000 + t[2] / 1000
 local h = redis.call('HMGET', KEYS[1], 'failures', 'failedAt')
 local failures, failed_at = tonumber(h[1] or 0), tonumber(h[2] or 0)
--- Permits tell parts of a millisecond.
-if failures >= PATIENCE and math.floor(tonumber(ARGV[1])) <= failed_at then return 0 end
+if failures >= PATIENCE and tonumber(ARGV[1]) <= failed_at then return 0 end
 failures = math.max(failures + 1, ARGV[2] == '1' and 0 or PATIENCE)
 redis.call('HSET', KEYS[1], 'failures', failures)
 if failures < PATIENCE then return 0 end
