@@ -5,11 +5,11 @@ import { isTestFile, type SourceFile } from './source-files.ts';
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'packages/shared': [],
   'packages/simulator': [],
-  'packages/testing': ['apps/dev/src/free-port.ts'],
+  'packages/testing': ['packages/simulator/src/http/free-port.ts'],
   'apps/api': ['packages/shared'],
   'apps/worker': ['packages/shared'],
   'apps/audit': ['packages/shared'],
-  'apps/dev': [],
+  'apps/dev': ['packages/simulator/src/http/free-port.ts'],
   benchmarks: ['apps/dev', 'packages/simulator'],
   // Only the declarations the README's table is made from.
   scripts: ['apps/api/src/config.ts', 'apps/worker/src/config.ts', 'packages/shared'],

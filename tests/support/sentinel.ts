@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Child, startChild } from '@darkroom/dev/child.ts';
-import { findQuietPort } from '@darkroom/dev/free-port.ts';
+import { findQuietPort } from '@darkroom/simulator/http/free-port.ts';
 import { Redis } from 'ioredis';
 import { until } from './until.ts';
 

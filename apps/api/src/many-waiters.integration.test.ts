@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { keysOf } from '@darkroom/shared/base/keys.ts';
+import { findQuietPort } from '@darkroom/simulator/http/free-port.ts';
 import { childEnv } from '@darkroom/testing/child-env.ts';
-import { findQuietPort } from '@darkroom/testing/free-port.ts';
 import { openTestRedis, type TestRedis } from '@darkroom/testing/redis.ts';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 

@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { findQuietPort } from '@darkroom/simulator/http/free-port.ts';
 import { type Child, startChild } from './child.ts';
-import { findQuietPort } from './free-port.ts';
 
 export interface RedisServer {
   readonly url: string;

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { findQuietPort } from '@darkroom/simulator/http/free-port.ts';
 import { type Child, startChild } from './child.ts';
-import { findQuietPort } from './free-port.ts';
 import { type RedisServer, startRedisServer } from './redis-server.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));

@@ -3,7 +3,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { findQuietPort } from './free-port.ts';
+import { findQuietPort } from '@darkroom/simulator/http/free-port.ts';
 
 export interface TestRedisServer {
   readonly url: string;

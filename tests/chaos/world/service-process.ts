@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Child, startChild } from '@darkroom/dev/child.ts';
-import { findQuietPort } from '@darkroom/dev/free-port.ts';
+import { findQuietPort } from '@darkroom/simulator/http/free-port.ts';
 import type { Timeline } from './timeline.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));

@@ -9,8 +9,8 @@ const [FIRST, BLOCK, BLOCKS] = [10_100, 50, 398];
 const ours: number[] = [];
 
 /**
- * A port of loopback that is free now, given once. No other process that asks here is given it, ever, or even looks at it while
- * this one lives: a server that is killed finds its port as it was when it starts again.
+ * A port of loopback that is free now, given once. While this process lives no other that asks here is given it, or even looks
+ * at it: a server that is killed finds its port as it was when it starts again.
  */
 export async function findQuietPort(): Promise<number> {
   for (;;) {
@@ -20,7 +20,7 @@ export async function findQuietPort(): Promise<number> {
   }
 }
 
-/** A process claims a block by listening at its first port for as long as it lives. By lot, so that a port left in some file is not soon another's. */
+/** A process claims a block by listening at its first port as long as it lives. By lot: a port that stands in some file is not soon another's. */
 async function claimBlock(): Promise<number[]> {
   const start = Math.floor(Math.random() * BLOCKS);
   for (let look = 0; look < BLOCKS; look += 1) {
