@@ -47,9 +47,9 @@ export class Slots {
     };
   }
 
-  /** Does `work` in a place of its own. */
-  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const place = await this.take(signal);
+  /** Does `work` in places taken as by `take`. */
+  async run<T>(work: () => Promise<T>, places = 1, signal?: AbortSignal): Promise<T> {
+    const place = await this.take(signal, places);
     try {
       return await work();
     } finally {

@@ -43,14 +43,9 @@ export async function inspectInput(
   const { width, height } = header.autoOrient;
   const pixels = width * height;
   if (pixels > MAX_INPUT_PIXELS) throw invalidImageFile(param, tooManyPixels(width, height));
-  const place = await decoding.take(signal, placesFor(pixels));
-  try {
-    const isTransparent = await decode(param, path, header.hasAlpha);
-    const { hasAlpha } = header;
-    return { sha256, bytes, format, contentType: CONTENT_TYPES[format], width, height, hasAlpha, isTransparent };
-  } finally {
-    place.free();
-  }
+  const { hasAlpha } = header;
+  const isTransparent = await decoding.run(() => decode(param, path, hasAlpha), placesFor(pixels), signal);
+  return { sha256, bytes, format, contentType: CONTENT_TYPES[format], width, height, hasAlpha, isTransparent };
 }
 
 /** Of `DECODING_PLACES`. */

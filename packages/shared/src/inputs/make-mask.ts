@@ -38,12 +38,7 @@ async function fetchFromStorage(tools: DeskTools, account: string, sha256: strin
 }
 
 async function drawInPlace(tools: DeskTools, path: string, { facts }: HeldInput): Promise<Buffer> {
-  const place = await tools.decoding.take(undefined, placesFor(facts.width * facts.height));
-  try {
-    return await draw(path);
-  } finally {
-    place.free();
-  }
+  return await tools.decoding.run(() => draw(path), placesFor(facts.width * facts.height));
 }
 
 /** Black, because colour says nothing in a mask. `linear` makes every alpha but 0 opaque. */
