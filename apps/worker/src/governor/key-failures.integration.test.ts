@@ -70,7 +70,7 @@ describe('a key that can’t be reached', () => {
     expect(noted).toEqual([1_000, 0, 0, 0, 0, 0]);
   });
 
-  test('nor for those that take their permits and fail within a millisecond', async () => {
+  test('and also when they take their permits and fail within a millisecond', async () => {
     for (let round = 0; round < 50; round += 1) {
       const governor = await kit.openWith({ a: {}, b: {} }, `${prefix}${round}`);
       const together = await Promise.all([under(governor, 'a'), under(governor, 'a')]);

@@ -37,10 +37,7 @@ export async function recoverStored(deps: Deps, work: CallWork): Promise<boolean
     // With images missing, or of several attempts, their outcomes stay unknown: what is open is closed next (lost-attempt.ts).
     seq: owner?.seq ?? 0,
     outcome: 'succeeded',
-    facts:
-      owner?.answeredAt === undefined
-        ? { costMicroUsd: actualMicroUsd(record.spec.model, record.spec.body, found.length, null) }
-        : {},
+    facts: owner === null || owner.answeredAt !== undefined ? {} : costOf(work),
     count: '',
     isFinal: false,
     error: null,
@@ -52,6 +49,11 @@ export async function recoverStored(deps: Deps, work: CallWork): Promise<boolean
     'stored images recovered',
   );
   return finished.callOutcome !== '';
+}
+
+/** Of all that was missing; nothing was noted when the answer came. */
+function costOf({ record: { spec }, missing }: CallWork): Pick<AttemptRow, 'costMicroUsd'> {
+  return { costMicroUsd: actualMicroUsd(spec.model, spec.body, missing.length, null) };
 }
 
 interface FoundImage {
